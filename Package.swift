@@ -1,0 +1,52 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Floors, bottom up; a target may import only what is below it, so an upward import does not compile.
+// docs/ARCHITECTURE.md walks through them.
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "libwmproxy",
+    products: [
+        .library(name: "WMProxyKit", targets: ["WMProxyKit"]),
+        .library(name: "wmproxy", type: .dynamic, targets: ["WMProxyABI"]),
+    ],
+    targets: [
+        // Cellar: the C that Swift cannot import by itself.
+        .target(name: "CWMProxyShims"),
+        .target(name: "CWMProxyOpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+        .systemLibrary(name: "CWMProxyYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+
+        // Floor 1: decides, never waits.
+        .target(name: "WMPWire", path: "Sources/WMProxyKit/Wire", exclude: ["README.md"], swiftSettings: strict),
+
+        // Floor 2: waits, never decides.
+        .target(
+            name: "WMPIO",
+            dependencies: ["WMPWire", "CWMProxyShims", "CWMProxyOpenSSL"],
+            path: "Sources/WMProxyKit/IO",
+            exclude: ["README.md"],
+            swiftSettings: strict),
+
+        // Floor 3: knows what a tunnel is.
+        .target(
+            name: "WMProxyKit",
+            dependencies: ["WMPIO", "WMPWire", "CWMProxyShims", "CWMProxyYAML"],
+            exclude: ["Wire", "IO", "README.md"],
+            swiftSettings: strict),
+
+        // Floor 4: the C ABI. The header is the contract, the compiler checks each function against it.
+        .target(name: "CWMProxy", exclude: ["Implementation", "wmproxy.map"]),
+        .target(
+            name: "WMProxyABI",
+            dependencies: ["CWMProxy", "CWMProxyShims", "WMProxyKit"],
+            path: "Sources/CWMProxy/Implementation",
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

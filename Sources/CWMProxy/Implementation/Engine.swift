@@ -1,0 +1,28 @@
+public import CWMProxy
+import WMProxyKit
+
+@c @implementation
+public func wmp_engine_create(_ config: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?) -> wmp_status {
+    call { () throws(TunnelError) in
+        guard let out else { throw TunnelError(.invalidArgument, "out is NULL") }
+        out.pointee = nil
+        out.pointee = Handles.insert(try Engine(config == nil ? "" : string(config, "config")))
+    }
+}
+
+@c @implementation
+public func wmp_engine_destroy(_ engine: OpaquePointer?) -> wmp_status {
+    call { () throws(TunnelError) in
+        let object = try Handles.end(engine, as: Engine.self)
+        do throws(TunnelError) { try object.destroy() } catch {
+            Handles.keep(engine)
+            throw error
+        }
+        Handles.remove(engine)
+    }
+}
+
+/// The engine of a start call; NULL is the process-wide one.
+func engine(_ handle: OpaquePointer?) throws(TunnelError) -> Engine? {
+    handle == nil ? nil : try Handles.find(handle, as: Engine.self)
+}

@@ -1,0 +1,68 @@
+import CWMProxy
+import WMProxyKit
+
+/// Copies `value` into the caller's struct, whose first field says how much of it is there: no more than that is written,
+/// and what we do not have becomes 0.
+private func fill<T>(_ target: UnsafeMutablePointer<T>, from value: T, size: Int) {
+    let room = UnsafeMutableRawBufferPointer(start: target, count: size)
+    withUnsafeBytes(of: value) { source in
+        let offset = MemoryLayout<Int>.size  // struct_size stays the caller's
+        let known = min(size, source.count)
+        UnsafeMutableRawBufferPointer(rebasing: room[offset..<known])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[offset..<known]))
+        for index in known..<max(known, size) { room[index] = 0 }
+    }
+}
+
+extension wmp_stats {
+    init(_ statistics: Statistics) {
+        self.init(
+            struct_size: MemoryLayout<wmp_stats>.size,
+            sessions: statistics.sessions, sessions_total: statistics.sessionsTotal, mappings: statistics.mappings,
+            streams: statistics.streams, streams_total: statistics.streamsTotal, visitors: statistics.visitors,
+            visitors_total: statistics.visitorsTotal, bytes_in: statistics.bytesIn, bytes_out: statistics.bytesOut,
+            refused: statistics.refused, login_failures: statistics.loginFailures, handshakes: statistics.handshakes,
+            reconnects: statistics.reconnects, http_requests: statistics.httpRequests,
+            http_errors: statistics.httpErrors, queued_bytes: statistics.queuedBytes)
+    }
+
+    static func copy(_ statistics: Statistics, to target: UnsafeMutablePointer<wmp_stats>?) throws(TunnelError) {
+        guard let target else { throw TunnelError(.invalidArgument, "stats is NULL") }
+        let size = target.pointee.struct_size
+        guard (MemoryLayout<wmp_stats>.size...65_536).contains(size) else {
+            throw TunnelError(.invalidArgument, "stats->struct_size is \(size): set it to sizeof(wmp_stats)")
+        }
+        fill(target, from: wmp_stats(statistics), size: size)
+    }
+}
+
+extension wmp_event {
+    init(_ event: TunnelEvent) {
+        self.init()
+        kind = event.kind.rawValue
+        status = event.code?.rawValue ?? wmp_status(WMP_OK)
+        time_ms = event.time
+        withUnsafeMutableBytes(of: &client_id) { _ = fit(event.clientID, to: $0) }
+        withUnsafeMutableBytes(of: &name) { _ = fit(event.name, to: $0) }
+        withUnsafeMutableBytes(of: &address) { _ = fit(event.address, to: $0) }
+        withUnsafeMutableBytes(of: &reason) { _ = fit(event.reason, to: $0) }
+    }
+
+    /// Takes the next event of `source` into the caller's struct.
+    static func next(
+        _ source: EventSource, to target: UnsafeMutablePointer<wmp_event>?, _ milliseconds: Int32
+    ) throws(TunnelError) -> wmp_status {
+        guard let target else { throw TunnelError(.invalidArgument, "event is NULL") }
+        let size = target.pointee.struct_size
+        guard (MemoryLayout<wmp_event>.size...65_536).contains(size) else {
+            throw TunnelError(.invalidArgument, "event->struct_size is \(size): set it to sizeof(wmp_event)")
+        }
+        switch source.next(milliseconds: limit(milliseconds)) {
+        case .event(let event):
+            fill(target, from: wmp_event(event), size: size)
+            return wmp_status(WMP_OK)
+        case .none: return wmp_status(WMP_AGAIN)
+        case .closed: throw TunnelError(.closed, "it is being stopped: there are no more events")
+        }
+    }
+}

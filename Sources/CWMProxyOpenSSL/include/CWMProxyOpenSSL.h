@@ -1,0 +1,41 @@
+/* OpenSSL for Swift: its headers, the macros that Swift cannot call, and a BIO over two memory ranges. */
+#ifndef CWMPROXY_OPENSSL_H
+#define CWMPROXY_OPENSSL_H
+
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+/* The ciphertext at hand and the room for more: set before each call into libssl, read after it. Nothing is owned. */
+typedef struct wmpo_window {
+    const uint8_t *input;
+    size_t input_length;
+    uint8_t *output;
+    size_t output_length;
+    size_t output_capacity;
+} wmpo_window;
+
+/* A BIO that reads `window->input` and appends to `window->output`, and asks for a retry when one is empty or the other full.
+   It holds the pointer, which must outlive it. NULL when out of memory. */
+BIO *wmpo_bio(wmpo_window *window);
+
+int wmpo_ctx_set_min_version(SSL_CTX *ctx, int version);
+void wmpo_ctx_set_modes(SSL_CTX *ctx);
+int wmpo_ctx_add_chain_certificate(SSL_CTX *ctx, X509 *certificate);
+int wmpo_ctx_set_groups(SSL_CTX *ctx, const char *groups);
+int wmpo_set_server_name(SSL *ssl, const char *name);
+/* A self-signed P-256 certificate for `name`, valid from a day ago for `days`. 1, or 0 with the error queue set. */
+int wmpo_self_signed(const char *name, int days, EVP_PKEY **key, X509 **certificate);
+
+extern const int wmpo_tls12, wmpo_tls13;
+extern const uint64_t wmpo_edge_options;
+
+#endif

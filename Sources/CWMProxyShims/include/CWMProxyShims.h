@@ -1,0 +1,58 @@
+/* What Swift cannot import, or not without a cast per call: variadic functions, macros, epoll's packed struct, threads. */
+#ifndef CWMPROXY_SHIMS_H
+#define CWMPROXY_SHIMS_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* epoll: events carry a 64-bit token. */
+typedef struct wmps_event {
+    uint64_t token;
+    uint32_t events;
+} wmps_event;
+
+int wmps_epoll_create(void);
+/* Edge-triggered, both directions and the peer's half-close. */
+int wmps_epoll_add(int epoll, int fd, uint64_t token);
+/* Level-triggered, readable only. */
+int wmps_epoll_add_level(int epoll, int fd, uint64_t token);
+int wmps_epoll_remove(int epoll, int fd);
+/* Fills at most `capacity` events; timeout in milliseconds, -1 forever. */
+int wmps_epoll_wait(int epoll, wmps_event *events, int capacity, int timeout);
+
+extern const uint32_t wmps_readable, wmps_writable, wmps_hangup, wmps_failed, wmps_half_closed;
+
+int wmps_eventfd(void);
+/* accept4, close-on-exec and non-blocking. */
+int wmps_accept(int fd, struct sockaddr *peer, socklen_t *length);
+/* "Connection refused"; never translated, valid forever. */
+const char *wmps_error_text(int code);
+
+/* Starts a thread with every signal blocked, a name and a small stack. 0 or an errno. */
+int wmps_thread_start(const char *name, void (*body)(void *), void *context, uintptr_t *thread);
+/* Waits for its end, at most `timeout_ms`; 0 or an errno (ETIMEDOUT). */
+int wmps_thread_join(uintptr_t thread, int timeout_ms);
+void wmps_thread_detach(uintptr_t thread);
+int wmps_thread_is_current(uintptr_t thread);
+
+/* A mutex with a condition on the monotonic clock. */
+typedef struct wmps_monitor wmps_monitor;
+wmps_monitor *wmps_monitor_create(void);
+void wmps_monitor_destroy(wmps_monitor *monitor);
+void wmps_monitor_lock(wmps_monitor *monitor);
+void wmps_monitor_unlock(wmps_monitor *monitor);
+void wmps_monitor_signal(wmps_monitor *monitor);
+/* Called with the lock held. `deadline`: CLOCK_MONOTONIC nanoseconds, negative for none. 0, or ETIMEDOUT. */
+int wmps_monitor_wait(wmps_monitor *monitor, int64_t deadline);
+
+int64_t wmps_monotonic_ns(void);
+int64_t wmps_unix_ms(void);
+
+/* This thread's last error message; cut to 1,023 bytes. Never NULL. */
+void wmps_set_message(const char *text);
+const char *wmps_message(void);
+
+/* Called once at exit(3), before what was registered earlier. */
+int wmps_at_exit(void (*body)(void));
+
+#endif

@@ -1,0 +1,162 @@
+#define _GNU_SOURCE
+#include "CWMProxyShims.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+const uint32_t wmps_readable = EPOLLIN, wmps_writable = EPOLLOUT, wmps_hangup = EPOLLHUP, wmps_failed = EPOLLERR,
+               wmps_half_closed = EPOLLRDHUP;
+
+int wmps_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+static int add(int epoll, int fd, uint64_t token, uint32_t events) {
+    struct epoll_event event = {.events = events, .data = {.u64 = token}};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+int wmps_epoll_add(int epoll, int fd, uint64_t token) {
+    return add(epoll, fd, token, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int wmps_epoll_add_level(int epoll, int fd, uint64_t token) { return add(epoll, fd, token, EPOLLIN); }
+
+int wmps_epoll_remove(int epoll, int fd) { return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL); }
+
+int wmps_epoll_wait(int epoll, wmps_event *events, int capacity, int timeout) {
+    struct epoll_event raw[256];
+    int count = epoll_wait(epoll, raw, capacity < 256 ? capacity : 256, timeout);
+    for (int i = 0; i < count; i++) {
+        events[i].token = raw[i].data.u64;
+        events[i].events = raw[i].events;
+    }
+    return count;
+}
+
+int wmps_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int wmps_accept(int fd, struct sockaddr *peer, socklen_t *length) {
+    return accept4(fd, peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+const char *wmps_error_text(int code) {
+    const char *text = strerrordesc_np(code);
+    return text ? text : "unknown error";
+}
+
+struct start {
+    void (*body)(void *);
+    void *context;
+};
+
+static void *run(void *argument) {
+    struct start start = *(struct start *)argument;
+    free(argument);
+    start.body(start.context);
+    return NULL;
+}
+
+int wmps_thread_start(const char *name, void (*body)(void *), void *context, uintptr_t *thread) {
+    struct start *start = malloc(sizeof *start);
+    if (!start) return ENOMEM;
+    *start = (struct start){body, context};
+
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (error) {
+        free(start);
+        return error;
+    }
+    pthread_attr_setstacksize(&attributes, 512 * 1024);
+
+    /* The mask is inherited: blocked around the creation, no signal of the host ever lands on an engine thread. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t created;
+    error = pthread_create(&created, &attributes, run, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error) {
+        free(start);
+        return error;
+    }
+    pthread_setname_np(created, name);
+    *thread = (uintptr_t)created;
+    return 0;
+}
+
+int wmps_thread_join(uintptr_t thread, int timeout_ms) {
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout_ms / 1000;
+    deadline.tv_nsec += (timeout_ms % 1000) * 1000000L;
+    if (deadline.tv_nsec >= 1000000000L) {
+        deadline.tv_sec += 1;
+        deadline.tv_nsec -= 1000000000L;
+    }
+    return pthread_clockjoin_np((pthread_t)thread, NULL, CLOCK_MONOTONIC, &deadline);
+}
+
+void wmps_thread_detach(uintptr_t thread) { pthread_detach((pthread_t)thread); }
+
+int wmps_thread_is_current(uintptr_t thread) { return pthread_equal(pthread_self(), (pthread_t)thread); }
+
+struct wmps_monitor {
+    pthread_mutex_t mutex;
+    pthread_cond_t condition;
+};
+
+wmps_monitor *wmps_monitor_create(void) {
+    wmps_monitor *monitor = malloc(sizeof *monitor);
+    if (!monitor) abort();
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&monitor->mutex, NULL);
+    pthread_cond_init(&monitor->condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return monitor;
+}
+
+void wmps_monitor_destroy(wmps_monitor *monitor) {
+    pthread_cond_destroy(&monitor->condition);
+    pthread_mutex_destroy(&monitor->mutex);
+    free(monitor);
+}
+
+void wmps_monitor_lock(wmps_monitor *monitor) { pthread_mutex_lock(&monitor->mutex); }
+void wmps_monitor_unlock(wmps_monitor *monitor) { pthread_mutex_unlock(&monitor->mutex); }
+void wmps_monitor_signal(wmps_monitor *monitor) { pthread_cond_broadcast(&monitor->condition); }
+
+int wmps_monitor_wait(wmps_monitor *monitor, int64_t deadline) {
+    if (deadline < 0) return pthread_cond_wait(&monitor->condition, &monitor->mutex);
+    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
+    return pthread_cond_timedwait(&monitor->condition, &monitor->mutex, &until);
+}
+
+static int64_t clock_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t wmps_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+int64_t wmps_unix_ms(void) { return clock_ns(CLOCK_REALTIME) / 1000000; }
+
+static _Thread_local char message[1024];
+
+void wmps_set_message(const char *text) {
+    strncpy(message, text, sizeof message - 1);
+    message[sizeof message - 1] = 0;
+}
+
+const char *wmps_message(void) { return message; }
+
+int wmps_at_exit(void (*body)(void)) { return atexit(body); }

@@ -1,0 +1,132 @@
+/// What a tunnel client is told.
+package struct ClientOptions: Sendable, Equatable {
+    /// Where the server takes tunnel clients.
+    package var server: Endpoint
+    /// `ts`: use TLS to the server, and never anything else.
+    package var usesTLS: Bool
+    package var mappings: [MappingOptions]
+    /// Who this client is to the server; nil: made at start.
+    package var clientID: String?
+    package var credential: Credential?
+    /// SHA-256 of the server's certificate, 32 bytes.
+    package var fingerprint: [UInt8]?
+    /// Who may have signed the server's certificate; nil: that is not what decides.
+    package var authority: CertificateAuthority?
+    /// The name in the server's certificate; nil: the host of `server`.
+    package var domain: String?
+    /// Whether a server that cannot be verified is accepted all the same.
+    package var isInsecure: Bool
+    /// Threads of an engine of the client's own; 0: the host drives it. Nil: 1.
+    package var threads: Int?
+    /// Milliseconds for connecting, to the server and to a local service.
+    package var dialTimeout: Int
+    package var ping: PingOptions
+
+    /// Roots of trust.
+    package enum CertificateAuthority: Sendable, Hashable {
+        /// Those of the operating system.
+        case system
+        /// Those in a PEM file.
+        case file(String)
+    }
+
+    /// Reads a client's configuration text: YAML or JSON, flat or under `proxy:`.
+    package static func parse(_ text: String, file: String? = nil) throws(ConfigError) -> Configuration<ClientOptions> {
+        try parse(bytes: Array(text.utf8), file: file)
+    }
+
+    /// Like `parse(_:file:)`, for bytes that may turn out not to be UTF-8.
+    package static func parse(bytes: [UInt8], file: String? = nil) throws(ConfigError) -> Configuration<ClientOptions> {
+        try Configuration(bytes, file: file)
+    }
+}
+
+extension ClientOptions: Configurable {
+    static let place = Option.Place.client
+
+    init(_ settings: Settings, warnings: inout [ConfigWarning]) throws(ConfigError) {
+        guard let server = settings.endpoint("server") else {
+            throw settings.error("server", "a client needs 'server', the address of its server's 'bind_addr'")
+        }
+        guard server.port != 0 else { throw settings.error("server", "the port of 'server' must not be 0") }
+        self.server = server
+        usesTLS = settings.isTrue("ts")
+        mappings = []
+        clientID = settings.text("client_id")
+        credential = try Credential(settings)
+        fingerprint = settings.fingerprint("fingerprint")
+        authority = settings.text("ca").map { $0 == "system" ? .system : .file($0) }
+        domain = settings.text("domain")
+        isInsecure = settings.isTrue("insecure")
+        threads = settings.integer("threads")
+        dialTimeout = settings.number("dial_timeout")
+        ping = try PingOptions(settings)
+        try checkTrust(settings, &warnings)
+        try readMappings(settings, &warnings)
+    }
+
+    /// Whether anything but hope tells that the server is the right one.
+    var verifiesServer: Bool { usesTLS && (authority != nil || fingerprint != nil || credential != nil) }
+
+    private func checkTrust(_ settings: Settings, _ warnings: inout [ConfigWarning]) throws(ConfigError) {
+        let position = settings.position(of: "server")
+        if !usesTLS {
+            for name in ["ca", "fingerprint", "domain"] where settings.isSet(name) {
+                warnings.append(
+                    .init(.warning, "'\(name)' has no effect without 'ts: true'", at: settings.position(of: name)))
+            }
+        } else if domain != nil, authority == nil {
+            warnings.append(
+                .init(.warning, "'domain' is checked only together with 'ca'", at: settings.position(of: "domain")))
+        }
+        if usesTLS, !verifiesServer {
+            if !server.isLoopback, !isInsecure {
+                throw settings.error(
+                    "server",
+                    "nothing tells that the server at \(server) is the right one: set 'ca', 'fingerprint', or the "
+                        + "server's 'token' (or 'username' and 'password'); 'insecure: true' goes without")
+            }
+            warnings.append(.init(.warning, "the server's certificate is not verified", at: position))
+        }
+        if !usesTLS, !server.isLoopback {
+            if credential != nil, !isInsecure {
+                throw settings.error(
+                    "server",
+                    "a credential over an unencrypted tunnel to \(server): set 'ts: true', "
+                        + "or 'insecure: true' to allow it"
+                )
+            }
+            warnings.append(.init(.warning, "the tunnel to \(server) is not encrypted", at: position))
+        }
+    }
+
+    /// Takes the mappings in, and refuses those that cannot be together in one client.
+    private mutating func readMappings(_ settings: Settings, _ warnings: inout [ConfigWarning]) throws(ConfigError) {
+        var names: Set<String> = []
+        var ownerOfDomain: [String: String] = [:]
+        var ownerOfTCP: String?
+        for (index, entry) in settings.list("mappings").enumerated() {
+            let mapping = try MappingOptions(
+                entry, defaultName: index + 1, visitors: .localAddress, warnings: &warnings)
+            guard names.insert(mapping.name).inserted else {
+                throw entry.error("name", "two mappings are called '\(mapping.name)'")
+            }
+            if let domain = mapping.domain {
+                let edge = "\(mapping.mode.rawValue) \(domain)"
+                if let owner = ownerOfDomain.updateValue(mapping.name, forKey: edge) {
+                    throw entry.error(
+                        "domain", "mappings '\(owner)' and '\(mapping.name)' both take the visitors of \(domain)")
+                }
+            }
+            if mapping.mode == .tcp {
+                if let owner = ownerOfTCP {
+                    let message = "mapping '\(mapping.name)' has no visitors: the TCP edge serves '\(owner)'"
+                    warnings.append(.init(.warning, message, at: entry.position(of: "mode")))
+                } else {
+                    ownerOfTCP = mapping.name
+                }
+            }
+            mappings.append(mapping)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+/// What a tunnel server is told.
+package struct ServerOptions: Sendable, Equatable {
+    /// Where tunnel clients connect. Port 0: the system chooses.
+    package var bindAddr: Endpoint
+    /// The public edges; nil: there is none.
+    package var mapHTTPBind: Endpoint?
+    package var mapHTTPSBind: Endpoint?
+    package var mapTCPBind: Endpoint?
+    /// The HTTPS edge's certificate; nil: one is made at start.
+    package var mapCertificate: CertificateFiles?
+    /// The tunnel's certificate; nil: one is made at start.
+    package var certificate: CertificateFiles?
+    /// `tc`: tunnel clients must use TLS.
+    package var usesTLS: Bool
+    /// What clients must prove to know. Nil: nothing, which the checks allow on loopback or by `auth: none` only.
+    package var credential: Credential?
+    package var serverID: UInt32
+    /// Threads of an engine of the server's own; 0: the host drives it. Nil: one per core, at most 4.
+    package var threads: Int?
+    package var limits: Limits
+    package var timeouts: Timeouts
+    package var ping: PingOptions
+
+    /// How many of each there may be at once.
+    package struct Limits: Sendable, Equatable {
+        package var sessions: Int
+        /// In one session.
+        package var streams: Int
+        /// Of clients and visitors together.
+        package var connections: Int
+        /// Tunnel connections that have not logged in yet.
+        package var handshakes: Int
+    }
+
+    /// All in milliseconds; 0: for ever.
+    package struct Timeouts: Sendable, Equatable {
+        /// From accept to authenticated.
+        package var login: Int
+        /// A request's head, first to last byte.
+        package var head: Int
+        /// Until the client has reached the local service.
+        package var dial: Int
+        /// Until the local service begins its answer. May be 0.
+        package var response: Int
+        /// A visitor's HTTP connection between two requests. May be 0.
+        package var idle: Int
+    }
+
+    /// Reads a server's configuration text: YAML or JSON, flat or under `proxy:`.
+    package static func parse(_ text: String, file: String? = nil) throws(ConfigError) -> Configuration<ServerOptions> {
+        try parse(bytes: Array(text.utf8), file: file)
+    }
+
+    /// Like `parse(_:file:)`, for bytes that may turn out not to be UTF-8.
+    package static func parse(bytes: [UInt8], file: String? = nil) throws(ConfigError) -> Configuration<ServerOptions> {
+        try Configuration(bytes, file: file)
+    }
+}
+
+extension ServerOptions: Configurable {
+    static let place = Option.Place.server
+
+    init(_ settings: Settings, warnings: inout [ConfigWarning]) throws(ConfigError) {
+        guard let bindAddr = settings.endpoint("bind_addr") else {
+            throw settings.error("bind_addr", "a server needs 'bind_addr', where its tunnel clients connect")
+        }
+        self.bindAddr = bindAddr
+        mapHTTPBind = settings.endpoint("map_http_bind")
+        mapHTTPSBind = settings.endpoint("map_https_bind")
+        mapTCPBind = settings.endpoint("map_tcp_bind")
+        mapCertificate = try CertificateFiles(settings, "map_cert", "map_key")
+        certificate = try CertificateFiles(settings, "cert", "key")
+        usesTLS = settings.isTrue("tc")
+        credential = try Credential(settings)
+        serverID = UInt32(clamping: settings.number("server_id"))
+        threads = settings.integer("threads")
+        limits = Limits(
+            sessions: settings.number("max_sessions"), streams: settings.number("max_streams"),
+            connections: settings.number("max_connections"), handshakes: settings.number("max_handshakes"))
+        timeouts = Timeouts(
+            login: settings.number("login_timeout"), head: settings.number("head_timeout"),
+            dial: settings.number("dial_timeout"), response: settings.number("response_timeout"),
+            idle: settings.number("idle_timeout"))
+        ping = try PingOptions(settings)
+        try checkListeners(settings, &warnings)
+        try checkTrust(settings, &warnings)
+    }
+
+    /// The listeners that are set, by the names of their options.
+    var listeners: [(name: String, endpoint: Endpoint)] {
+        let all = [
+            ("bind_addr", bindAddr), ("map_http_bind", mapHTTPBind), ("map_https_bind", mapHTTPSBind),
+            ("map_tcp_bind", mapTCPBind),
+        ]
+        return all.compactMap { name, endpoint in endpoint.map { (name, $0) } }
+    }
+
+    private func checkListeners(_ settings: Settings, _ warnings: inout [ConfigWarning]) throws(ConfigError) {
+        let listeners = listeners
+        for (index, later) in listeners.enumerated() {
+            if let earlier = listeners[..<index].first(where: { $0.endpoint.collides(with: later.endpoint) }) {
+                throw settings.error(
+                    later.name, "'\(later.name)' and '\(earlier.name)' would both listen at \(later.endpoint)")
+            }
+        }
+        if listeners.count == 1 {
+            let names = "'map_http_bind', 'map_https_bind' or 'map_tcp_bind'"
+            warnings.append(.init(.warning, "no visitor can come in: none of \(names) is set", at: settings.position))
+        }
+        if mapCertificate != nil, mapHTTPSBind == nil {
+            warnings.append(
+                .init(
+                    .warning, "'map_cert' has no effect without 'map_https_bind'", at: settings.position(of: "map_cert")
+                ))
+        }
+        if certificate != nil, !usesTLS {
+            warnings.append(
+                .init(.warning, "'cert' has no effect without 'tc: true'", at: settings.position(of: "cert")))
+        }
+    }
+
+    private func checkTrust(_ settings: Settings, _ warnings: inout [ConfigWarning]) throws(ConfigError) {
+        let isOpen = settings.text("auth") == "none"
+        let position = settings.position(of: isOpen ? "auth" : "bind_addr")
+        if credential != nil {
+            if isOpen {
+                throw settings.error("auth", "'auth: none' contradicts the credential that is set: remove one of them")
+            }
+            if !usesTLS, !bindAddr.isLoopback, !settings.isTrue("insecure") {
+                throw settings.error(
+                    "bind_addr",
+                    "a credential over an unencrypted tunnel at \(bindAddr): set 'tc: true', "
+                        + "or 'insecure: true' to allow it"
+                )
+            }
+            return
+        }
+        if bindAddr.isLoopback {
+            warnings.append(
+                .init(.warning, "no credential: every program on this machine may register mappings", at: position))
+        } else if isOpen {
+            warnings.append(
+                .init(.warning, "no credential: everybody who reaches \(bindAddr) may register mappings", at: position))
+        } else {
+            throw settings.error(
+                "bind_addr",
+                "a server at \(bindAddr) needs a credential: set 'token', or 'username' and 'password', "
+                    + "or 'auth: none' to let everybody in")
+        }
+    }
+}

@@ -1,0 +1,195 @@
+import CWMProxyShims
+import Glibc
+
+/// Every system call of the engine, once, each with its errno in the result.
+///
+/// In debug builds a test can make the next call of a kind fail: `fault` is asked first and returns the errno to force.
+package enum System {
+    #if DEBUG
+        /// Asked before each call, on the thread that makes it; set before the engine starts.
+        nonisolated(unsafe) package static var fault: (@Sendable (_ call: StaticString) -> Int32?)?
+    #endif
+
+    /// Runs a call that returns −1 on failure, again if a signal interrupted it.
+    @inline(__always)
+    private static func attempt(_ name: StaticString, _ call: () -> Int) -> Int {
+        #if DEBUG
+            if let code = fault?(name) {
+                errno = code
+                return -1
+            }
+        #endif
+        while true {
+            let result = call()
+            if result >= 0 || errno != EINTR { return result }
+        }
+    }
+
+    private static func checked(_ name: StaticString, _ call: () -> Int32) throws(SystemError) -> Int32 {
+        let result = attempt(name) { Int(call()) }
+        guard result >= 0 else { throw .last("\(name)") }
+        return Int32(truncatingIfNeeded: result)
+    }
+
+    // MARK: Bytes
+
+    /// What moving bytes came to.
+    package enum Moved: Equatable {
+        /// More than 0 of them.
+        case bytes(Int)
+        case wouldBlock
+        /// The other side sends no more (reading only).
+        case end
+        case failed(Int32)
+    }
+
+    @inline(__always)
+    package static func receive(_ fd: Int32, _ room: UnsafeMutableRawBufferPointer) -> Moved {
+        let count = attempt("recv") { recv(fd, room.baseAddress, room.count, Int32(MSG_DONTWAIT)) }
+        if count > 0 { return .bytes(count) }
+        if count == 0 { return .end }
+        return errno == EAGAIN ? .wouldBlock : .failed(errno)
+    }
+
+    /// Looks at what has arrived without taking it.
+    package static func peek(_ fd: Int32, _ room: UnsafeMutableRawBufferPointer) -> Moved {
+        let flags = Int32(MSG_DONTWAIT) | Int32(MSG_PEEK)
+        let count = attempt("recv") { recv(fd, room.baseAddress, room.count, flags) }
+        if count > 0 { return .bytes(count) }
+        if count == 0 { return .end }
+        return errno == EAGAIN ? .wouldBlock : .failed(errno)
+    }
+
+    @inline(__always)
+    package static func send(_ fd: Int32, _ bytes: UnsafeRawBufferPointer) -> Moved {
+        let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+        let count = attempt("send") { Glibc.send(fd, bytes.baseAddress, bytes.count, flags) }
+        if count >= 0 { return .bytes(count) }
+        return errno == EAGAIN ? .wouldBlock : .failed(errno)
+    }
+
+    // MARK: Sockets
+
+    package static func socket(_ family: Int32) throws(SystemError) -> Int32 {
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        return try checked("socket") { Glibc.socket(family, kind, 0) }
+    }
+
+    package static func bind(_ fd: Int32, _ address: SocketAddress) throws(SystemError) {
+        _ = try address.withSockAddr { pointer, length throws(SystemError) in
+            try checked("bind") { Glibc.bind(fd, pointer, length) }
+        }
+    }
+
+    package static func listen(_ fd: Int32) throws(SystemError) {
+        _ = try checked("listen") { Glibc.listen(fd, 4096) }
+    }
+
+    /// Begins to connect; done or failed when the socket becomes writable.
+    package static func connect(_ fd: Int32, _ address: SocketAddress) throws(SystemError) {
+        do {
+            _ = try address.withSockAddr { pointer, length throws(SystemError) in
+                try checked("connect") { Glibc.connect(fd, pointer, length) }
+            }
+        } catch where error.code == EINPROGRESS {}
+    }
+
+    /// nil: nobody is waiting.
+    package static func accept(_ fd: Int32) throws(SystemError) -> (fd: Int32, peer: SocketAddress)? {
+        var peer = SocketAddress.unspecified
+        let accepted = peer.fill { pointer, length in attempt("accept") { Int(wmps_accept(fd, pointer, length)) } }
+        guard accepted >= 0 else {
+            // ECONNABORTED and the network's errors belong to the one who left (accept(2)).
+            if [EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH].contains(errno) { return nil }
+            throw .last("accept")
+        }
+        return (Int32(truncatingIfNeeded: accepted), peer)
+    }
+
+    package static func localAddress(_ fd: Int32) throws(SystemError) -> SocketAddress {
+        var address = SocketAddress.unspecified
+        guard address.fill({ pointer, length in attempt("getsockname") { Int(getsockname(fd, pointer, length)) } }) >= 0
+        else { throw .last("getsockname") }
+        return address
+    }
+
+    package static func setOption(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        // An option is an improvement, never a condition: a socket without it still works.
+        _ = setsockopt(fd, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// The error a connect ended with, or 0.
+    package static func pendingError(_ fd: Int32) -> Int32 {
+        var code: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else { return errno }
+        return code
+    }
+
+    /// No more is sent; reading goes on.
+    package static func shutdownWriting(_ fd: Int32) {
+        _ = shutdown(fd, Int32(SHUT_WR))
+    }
+
+    /// The next close sends a reset instead of an end.
+    package static func resetOnClose(_ fd: Int32) {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        _ = setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    package static func close(_ fd: Int32) {
+        // Linux closes even when it reports EINTR: never twice.
+        _ = Glibc.close(fd)
+    }
+
+    // MARK: Waiting
+
+    package static func epollCreate() throws(SystemError) -> Int32 {
+        try checked("epoll_create1") { wmps_epoll_create() }
+    }
+
+    package static func epollAdd(_ epoll: Int32, _ fd: Int32, token: UInt64, level: Bool) throws(SystemError) {
+        _ = try checked("epoll_ctl") {
+            level ? wmps_epoll_add_level(epoll, fd, token) : wmps_epoll_add(epoll, fd, token)
+        }
+    }
+
+    package static func epollRemove(_ epoll: Int32, _ fd: Int32) {
+        _ = wmps_epoll_remove(epoll, fd)
+    }
+
+    package static func eventDescriptor() throws(SystemError) -> Int32 {
+        try checked("eventfd") { wmps_eventfd() }
+    }
+
+    /// Makes an event descriptor readable.
+    package static func signal(_ fd: Int32) {
+        var one: UInt64 = 1
+        _ = attempt("write") { write(fd, &one, 8) }
+    }
+
+    /// Makes an event descriptor unreadable again.
+    package static func drain(_ fd: Int32) {
+        var count: UInt64 = 0
+        _ = attempt("read") { read(fd, &count, 8) }
+    }
+
+    // MARK: Files
+
+    /// The whole of a file of at most `limit` bytes.
+    package static func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+        let fd = try checked("open") { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+        defer { close(fd) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 * 1024)
+        while true {
+            let size = chunk.count
+            let count = attempt("read") { read(fd, &chunk, size) }
+            guard count >= 0 else { throw .last("read") }
+            if count == 0 { return bytes }
+            bytes.append(contentsOf: chunk.prefix(count))
+            guard bytes.count <= limit else { throw SystemError("read", EFBIG) }
+        }
+    }
+}

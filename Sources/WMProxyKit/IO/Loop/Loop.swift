@@ -1,0 +1,215 @@
+import CWMProxyShims
+import Glibc
+import Synchronization
+
+/// Something with a descriptor that a loop watches.
+package protocol Pollable: AnyObject {
+    /// The descriptor became ready; edge-triggered unless it was added by level.
+    func ready(_ readiness: Readiness)
+}
+
+/// What epoll reported.
+package struct Readiness: OptionSet, Sendable {
+    package let rawValue: UInt32
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static let readable = Readiness(rawValue: wmps_readable)
+    package static let writable = Readiness(rawValue: wmps_writable)
+    package static let halfClosed = Readiness(rawValue: wmps_half_closed)
+    package static let hangup = Readiness(rawValue: wmps_hangup)
+    package static let failed = Readiness(rawValue: wmps_failed)
+}
+
+/// Work that is gathered while a turn goes on and done once at its end.
+package protocol Flushable: AnyObject {
+    func flush()
+}
+
+/// One thread, one epoll, one timer queue, one inbox. What lives on a loop is touched by its thread alone.
+///
+/// `submit` is the only way in from outside. @unchecked Sendable: everything but the inbox is confined to the loop's thread.
+package final class Loop: @unchecked Sendable {
+    /// Its number in the engine.
+    package let index: Int
+    /// Monotonic nanoseconds, read once a turn.
+    package private(set) var now = wmps_monotonic_ns()
+    /// Where all reads of this loop go; valid until the next one.
+    package let scratch: UnsafeMutableRawBufferPointer
+    /// Ciphertext on its way into and out of libssl.
+    let sealed: UnsafeMutableRawBufferPointer
+    let sealedOutput: UnsafeMutableRawBufferPointer
+    var timers = TimerQueue()
+
+    package static let scratchSize = 256 * 1024
+
+    private let epoll: Int32
+    private let wakeup: Int32
+    private var thread: UInt = 0
+    private var watched: [(handler: (any Pollable)?, generation: UInt32)] = []
+    private var flushes: [any Flushable] = []
+    private var laterJobs: [() -> Void] = []
+    private var isRunning = true
+
+    private struct Inbox: Sendable {
+        var jobs: [Job] = []
+        var isClosed = false
+    }
+    /// @unchecked Sendable: handed over once, run by the loop's thread alone.
+    private struct Job: @unchecked Sendable {
+        let run: () -> Void
+    }
+    private let inbox = Mutex(Inbox())
+    private let isSignalled = Atomic<Bool>(false)
+
+    package init(index: Int, name: String) throws(SystemError) {
+        self.index = index
+        epoll = try System.epollCreate()
+        do {
+            wakeup = try System.eventDescriptor()
+        } catch {
+            System.close(epoll)
+            throw error
+        }
+        scratch = .allocate(byteCount: Self.scratchSize, alignment: 64)
+        sealed = .allocate(byteCount: Self.scratchSize, alignment: 64)
+        // Room for a whole scratch in records of 16 KiB, each a little longer than its plaintext.
+        sealedOutput = .allocate(byteCount: Self.scratchSize + 32 * 1024, alignment: 64)
+        try System.epollAdd(epoll, wakeup, token: Self.wakeupToken, level: true)
+        let code = wmps_thread_start(name, { context in
+                                         guard let context else { return }
+                                         Unmanaged<Loop>.fromOpaque(context).takeRetainedValue().run()
+                                     },
+                                     Unmanaged.passRetained(self).toOpaque(), &thread)
+        guard code == 0 else {
+            Unmanaged.passUnretained(self).release()
+            throw SystemError("pthread_create", code)
+        }
+    }
+
+    deinit {
+        System.close(epoll)
+        System.close(wakeup)
+        scratch.deallocate()
+        sealed.deallocate()
+        sealedOutput.deallocate()
+    }
+
+    package var isCurrent: Bool { wmps_thread_is_current(thread) != 0 }
+
+    // MARK: From any thread
+
+    /// Has `job` run on the loop's thread, after the turn in progress. false: the loop has stopped, and it never will be.
+    @discardableResult
+    package func submit(_ job: @escaping () -> Void) -> Bool {
+        let job = Job(run: job)
+        let isOpen = inbox.withLock { inbox in
+            if !inbox.isClosed { inbox.jobs.append(job) }
+            return !inbox.isClosed
+        }
+        if isOpen, !isSignalled.exchange(true, ordering: .acquiringAndReleasing) { System.signal(wakeup) }
+        return isOpen
+    }
+
+    /// Ends the thread after the turn in progress and waits for it, at most `milliseconds`. false: it was not in time.
+    package func stop(within milliseconds: Int32) -> Bool {
+        submit { self.isRunning = false }
+        return wmps_thread_join(thread, milliseconds) == 0
+    }
+
+    // MARK: On the loop
+
+    /// Watches a descriptor: edge-triggered in both directions, or for level-triggered reading (listeners).
+    package func watch(_ fd: Int32, _ handler: any Pollable, level: Bool = false) throws(SystemError) {
+        let slot = Int(fd)
+        while watched.count <= slot { watched.append((nil, 0)) }
+        let generation = watched[slot].generation &+ 1
+        watched[slot] = (handler, generation)
+        do {
+            try System.epollAdd(epoll, fd, token: UInt64(generation) << 32 | UInt64(slot), level: level)
+        } catch {
+            watched[slot].handler = nil
+            throw error
+        }
+    }
+
+    /// Forgets a descriptor. Events already fetched for it are dropped, even if its number is used anew meanwhile.
+    package func unwatch(_ fd: Int32) {
+        guard Int(fd) < watched.count else { return }
+        watched[Int(fd)].handler = nil
+        System.epollRemove(epoll, fd)
+    }
+
+    /// Has `flushable.flush` called once, when all that is ready now has been handled.
+    package func flushLater(_ flushable: any Flushable) {
+        flushes.append(flushable)
+    }
+
+    /// Runs `job` in the next turn, after what is ready then: the way to go on with long work without keeping others waiting.
+    package func later(_ job: @escaping () -> Void) {
+        laterJobs.append(job)
+    }
+
+    // MARK: The thread
+
+    private static let wakeupToken = UInt64.max
+    private static let batch = 256
+
+    private func run() {
+        let events = UnsafeMutableBufferPointer<wmps_event>.allocate(capacity: Self.batch)
+        defer { events.deallocate() }
+        while isRunning {
+            let timeout = laterJobs.isEmpty ? timers.timeout(now: now) : 0
+            let count = wmps_epoll_wait(epoll, events.baseAddress, Int32(Self.batch), timeout)
+            now = wmps_monotonic_ns()
+            for index in 0..<Int(max(0, count)) { dispatch(events[index]) }
+            runLaterJobs()
+            while let action = timers.popDue(now: now) { action() }
+            // Flushing may free room that lets streams send more, to be flushed in turn.
+            while !flushes.isEmpty {
+                let pending = flushes
+                flushes.removeAll(keepingCapacity: true)
+                for flushable in pending { flushable.flush() }
+            }
+        }
+        let rest = inbox.withLock { inbox in
+            inbox.isClosed = true
+            defer { inbox.jobs = [] }
+            return inbox.jobs
+        }
+        for job in rest { job.run() }
+        watched.removeAll()
+        laterJobs.removeAll()
+    }
+
+    @inline(__always)
+    private func dispatch(_ event: wmps_event) {
+        guard event.token != Self.wakeupToken else {
+            runInbox()
+            return
+        }
+        let slot = Int(event.token & 0xFFFF_FFFF)
+        guard slot < watched.count, watched[slot].generation == UInt32(truncatingIfNeeded: event.token >> 32),
+            let handler = watched[slot].handler
+        else { return }
+        handler.ready(Readiness(rawValue: event.events))
+    }
+
+    private func runInbox() {
+        System.drain(wakeup)
+        // Cleared before the jobs are taken: a job submitted after that signals anew.
+        isSignalled.store(false, ordering: .sequentiallyConsistent)
+        let jobs = inbox.withLock { inbox in
+            let jobs = inbox.jobs
+            inbox.jobs.removeAll(keepingCapacity: jobs.count < 64)
+            return jobs
+        }
+        for job in jobs { job.run() }
+    }
+
+    private func runLaterJobs() {
+        guard !laterJobs.isEmpty else { return }
+        let jobs = laterJobs
+        laterJobs.removeAll(keepingCapacity: true)
+        for job in jobs { job() }
+    }
+}

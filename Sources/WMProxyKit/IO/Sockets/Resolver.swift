@@ -1,0 +1,102 @@
+import CWMProxyShims
+import Glibc
+import Synchronization
+
+/// Host names to addresses, on a thread of its own: getaddrinfo blocks.
+///
+/// The thread starts with the first name and serves one at a time. @unchecked Sendable: the queue is locked.
+package final class Resolver: @unchecked Sendable {
+    private struct Question: @unchecked Sendable {
+        let host: String
+        let port: UInt16
+        let answer: (Result<[SocketAddress], ConnectionError>) -> Void
+        let loop: Loop
+    }
+
+    private let monitor = Monitor()
+    private var questions: [Question] = []
+    private var isStopping = false
+    private var thread: UInt = 0
+    private var isStarted = false
+
+    package init() {}
+
+    /// Looks `host` up and hands the addresses to `answer` on `loop`, in the order to try them. Numeric hosts are answered at once.
+    package func resolve(
+        _ host: String, port: UInt16, on loop: Loop, answer: @escaping (Result<[SocketAddress], ConnectionError>) -> Void
+    ) {
+        if let address = SocketAddress(numeric: host, port: port) { return answer(.success([address])) }
+        let question = Question(host: host, port: port, answer: answer, loop: loop)
+        let code: Int32 = monitor.locked {
+            questions.append(question)
+            monitor.signal()
+            guard !isStarted else { return 0 }
+            isStarted = true
+            let context = Unmanaged.passRetained(self)
+            let code = wmps_thread_start("wmp-resolver", { context in
+                guard let context else { return }
+                Unmanaged<Resolver>.fromOpaque(context).takeRetainedValue().run()
+            }, context.toOpaque(), &thread)
+            if code != 0 {
+                context.release()
+                isStarted = false
+                questions.removeLast()
+            }
+            return code
+        }
+        if code != 0 { answer(.failure(.system(SystemError("pthread_create", code)))) }
+    }
+
+    private func run() {
+        while true {
+            let next: Question? = monitor.locked {
+                while questions.isEmpty, !isStopping { _ = monitor.wait(until: nil) }
+                return isStopping ? nil : questions.removeFirst()
+            }
+            guard let next else { return }
+            let result = Self.lookUp(next.host, next.port)
+            next.loop.submit { next.answer(result) }
+        }
+    }
+
+    /// Blocking; on the resolver's thread, or on a host's that starts a listener by name.
+    package static func lookUp(_ host: String, _ port: UInt16) -> Result<[SocketAddress], ConnectionError> {
+        if let address = SocketAddress(numeric: host, port: port) { return .success([address]) }
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = Int32(AI_ADDRCONFIG)
+        var list: UnsafeMutablePointer<addrinfo>?
+        var code = getaddrinfo(host, nil, &hints, &list)
+        if code == EAI_NONAME {
+            // On a machine with nothing but loopback, AI_ADDRCONFIG hides even localhost.
+            hints.ai_flags = 0
+            code = getaddrinfo(host, nil, &hints, &list)
+        }
+        guard code == 0 else {
+            return .failure(.resolve("'\(host)' cannot be resolved: \(String(cString: gai_strerror(code)))"))
+        }
+        defer { freeaddrinfo(list) }
+        var addresses: [SocketAddress] = []
+        var entry = list
+        while let this = entry {
+            if let pointer = this.pointee.ai_addr {
+                var address = SocketAddress(pointer, this.pointee.ai_addrlen)
+                address.port = port
+                addresses.append(address)
+            }
+            entry = this.pointee.ai_next
+        }
+        return addresses.isEmpty ? .failure(.resolve("'\(host)' has no address")) : .success(addresses)
+    }
+
+    /// Ends the thread once the name in progress is answered; questions that wait are dropped. false: it was not in time.
+    package func stop(within milliseconds: Int32) -> Bool {
+        let started = monitor.locked {
+            isStopping = true
+            questions.removeAll()
+            monitor.signal()
+            return isStarted
+        }
+        return !started || wmps_thread_join(thread, milliseconds) == 0
+    }
+}

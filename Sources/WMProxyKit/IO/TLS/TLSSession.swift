@@ -1,0 +1,183 @@
+import CWMProxyOpenSSL
+import WMPWire
+
+/// One TLS connection without a socket: ciphertext is fed and taken, plaintext read and written.
+///
+/// Confined to its connection's loop. Every call into libssl sets the window first and clears OpenSSL's error queue: a stale entry
+/// would turn a harmless want into an error.
+final class TLSSession {
+    enum Step: Equatable {
+        /// Done; more than 0 bytes for reads and writes.
+        case done(Int)
+        /// More ciphertext is needed.
+        case wantsInput
+        /// The peer said that it is done (close_notify).
+        case end
+        case failed(TLSError)
+    }
+
+    private let ssl: OpaquePointer
+    private let window: UnsafeMutablePointer<wmpo_window>
+    /// Keeps the ALPN list and certificates that libssl refers to.
+    private let context: TLSContext
+    private let trust: TLSContext.Trust
+    /// Ciphertext left over when the reader had no more room.
+    private var stash = ByteBuffer()
+    /// After a fatal error only freeing is allowed (SSL_get_error(3)).
+    private var isBroken = false
+    private(set) var isEstablished = false
+
+    init(_ context: TLSContext, trust: TLSContext.Trust = .none) throws(TLSError) {
+        ERR_clear_error()
+        guard let ssl = SSL_new(context.context) else { throw .queued("cannot begin TLS") }
+        let window = UnsafeMutablePointer<wmpo_window>.allocate(capacity: 1)
+        window.initialize(to: wmpo_window())
+        guard let bio = wmpo_bio(window) else {
+            SSL_free(ssl)
+            window.deallocate()
+            throw .queued("cannot begin TLS")
+        }
+        SSL_set_bio(ssl, bio, bio)
+        (self.ssl, self.window, self.context, self.trust) = (ssl, window, context, trust)
+        if context.isServer { SSL_set_accept_state(ssl) } else { SSL_set_connect_state(ssl) }
+        if trust.authorities != nil {
+            let host = trust.host
+            // Without a name any certificate of a trusted authority would do (SSL_set1_host(3)).
+            if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1 {
+                ERR_clear_error()
+                guard SSL_set1_host(ssl, host) == 1, wmpo_set_server_name(ssl, host) == 1 else {
+                    throw .queued("'\(host)' is no host name for TLS")
+                }
+            }
+        }
+    }
+
+    deinit {
+        SSL_free(ssl)
+        window.deallocate()
+    }
+
+    // MARK: Ciphertext
+
+    /// Ciphertext for the calls that follow, borrowed until `keepRest`.
+    func feed(_ bytes: UnsafeRawBufferPointer) {
+        window.pointee.input = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        window.pointee.input_length = bytes.count
+    }
+
+    /// Feeds what an earlier read left over. false: nothing was.
+    func feedStash() -> Bool {
+        guard !stash.isEmpty else { return false }
+        feed(stash.readable)
+        return true
+    }
+
+    /// Ends the borrow: keeps what libssl has not taken.
+    func keepRest(fromStash: Bool) {
+        let left = window.pointee.input_length
+        if fromStash {
+            stash.consume(stash.count - left)
+            stash.releaseIfEmpty()
+        } else if left > 0 {
+            stash.append(UnsafeRawBufferPointer(start: window.pointee.input, count: left))
+        }
+        feed(UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+
+    /// Where ciphertext goes that the calls which follow produce.
+    func beginOutput(_ room: UnsafeMutableRawBufferPointer) {
+        window.pointee.output = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        window.pointee.output_capacity = room.count
+        window.pointee.output_length = 0
+    }
+
+    /// How much ciphertext they produced.
+    var outputCount: Int { window.pointee.output_length }
+
+    private var outputRoom: Int { window.pointee.output_capacity - window.pointee.output_length }
+
+    /// Plaintext or ciphertext that no further receive will announce.
+    var hasBuffered: Bool { !stash.isEmpty || SSL_has_pending(ssl) == 1 }
+
+    // MARK: Plaintext
+
+    func handshake() -> Step {
+        guard !isBroken else { return .failed(TLSError("TLS is over")) }
+        ERR_clear_error()
+        let result = SSL_do_handshake(ssl)
+        guard result == 1 else { return explain(result, "TLS handshake") }
+        if let wanted = trust.fingerprint {
+            let certificate = SSL_get0_peer_certificate(ssl)
+            let got = certificate.flatMap { Certificate.fingerprint(of: $0) } ?? "none"
+            guard got == wanted else {
+                isBroken = true
+                return .failed(TLSError("the server's certificate has the fingerprint \(got), not the pinned one"))
+            }
+        }
+        isEstablished = true
+        return .done(0)
+    }
+
+    func read(into room: UnsafeMutableRawBufferPointer) -> Step {
+        guard !isBroken else { return .failed(TLSError("TLS is over")) }
+        ERR_clear_error()
+        var count = 0
+        let result = SSL_read_ex(ssl, room.baseAddress, room.count, &count)
+        return result == 1 ? .done(count) : explain(result, "TLS")
+    }
+
+    /// Encrypts as much of `bytes` as the output has room for; 0 only when it has none for a record.
+    func write(_ bytes: UnsafeRawBufferPointer) -> Step {
+        guard !isBroken else { return .failed(TLSError("TLS is over")) }
+        var written = 0
+        while written < bytes.count, outputRoom > Self.longestRecord {
+            ERR_clear_error()
+            let size = min(bytes.count - written, 16 * 1024)
+            var count = 0
+            let result = SSL_write_ex(ssl, bytes.baseAddress.map { $0 + written }, size, &count)
+            guard result == 1 else {
+                if case .failed(let error) = explain(result, "TLS") { return .failed(error) }
+                break
+            }
+            written += count
+        }
+        return .done(written)
+    }
+
+    /// Says that no more will be sent (close_notify).
+    func sendEnd() {
+        guard isEstablished, !isBroken else { return }
+        ERR_clear_error()
+        _ = SSL_shutdown(ssl)
+        ERR_clear_error()
+    }
+
+    /// A record and what goes around it (RFC 8446 §5.2), with room for an alert.
+    private static let longestRecord = 16 * 1024 + 512
+
+    /// The channel binding `tls-exporter` (RFC 9266 §4.2); nil before the handshake is done.
+    var channelBinding: [UInt8]? {
+        guard isEstablished else { return nil }
+        var binding = [UInt8](repeating: 0, count: 32)
+        let label = "EXPORTER-Channel-Binding"
+        guard SSL_export_keying_material(ssl, &binding, binding.count, label, label.utf8.count, nil, 0, 0) == 1 else { return nil }
+        return binding
+    }
+
+    private func explain(_ result: Int32, _ context: String) -> Step {
+        switch SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
+            return .wantsInput
+        case SSL_ERROR_ZERO_RETURN:
+            return .end
+        default:
+            isBroken = true
+            let verdict = SSL_get_verify_result(ssl)
+            if trust.authorities != nil, verdict != X509_V_OK {
+                ERR_clear_error()
+                return .failed(TLSError("the server's certificate: \(String(cString: X509_verify_cert_error_string(Int(verdict))))"))
+            }
+            return .failed(.queued(context))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+/// One service that a client offers to visitors.
+public struct Mapping: Sendable, Equatable {
+    /// How visitors come to it.
+    public enum Mode: String, Sendable {
+        /// By host name, on the HTTP and on the HTTPS edge.
+        case http
+        /// By host name, on the HTTPS edge only.
+        case https
+        /// On the TCP edge, bytes as they come.
+        case tcp
+    }
+
+    /// Unique within the client: letters, digits, `.`, `_`, `-`, at most 64.
+    public var name: String
+    public var mode: Mode
+    /// The host name visitors ask for; nil for `tcp`.
+    public var domain: String?
+    /// The local service, "127.0.0.1:8080".
+    public var localAddress: String
+
+    public init(_ name: String, _ mode: Mode, domain: String? = nil, to localAddress: String) {
+        (self.name, self.mode, self.domain, self.localAddress) = (name, mode, domain, localAddress)
+    }
+
+    /// As it stands in a configuration's list `mappings`.
+    public var configuration: String {
+        let domain = domain.map { #", "domain": \#(Self.quoted($0))"# } ?? ""
+        return #"{"name": \#(Self.quoted(name)), "mode": "\#(mode.rawValue)", "local_addr": \#(Self.quoted(localAddress))\#(domain)}"#
+    }
+
+    /// A JSON string (RFC 8259 §7).
+    private static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
+    }
+}

@@ -1,0 +1,77 @@
+import WMPIO
+import WMPWire
+
+/// A new connection on `bind_addr` until it is known what it speaks: told by its first byte, before any memory is spent on it.
+///
+/// Confined to its shard's loop.
+final class Doorman: ConnectionHandler {
+    private let connection: Connection
+    private let peer: SocketAddress
+    private unowned let shard: ServerShard
+    private let timer: Timer
+    private let expiry: Expiry
+    private var isSealing = false
+
+    /// What the login deadline ends: first the doorman, then the session it becomes.
+    private final class Expiry { var action: (() -> Void)? }
+
+    init(_ connection: Connection, peer: SocketAddress, shard: ServerShard) {
+        (self.connection, self.peer, self.shard) = (connection, peer, shard)
+        let expiry = Expiry()
+        self.expiry = expiry
+        timer = Timer(on: shard.loop) { expiry.action?() }
+        timer.set(after: shard.core.options.timeouts.login)
+    }
+
+    func start() throws(SystemError) {
+        expiry.action = { [weak self] in self?.end("nothing was said within the login time") }
+        try connection.start(self)
+    }
+
+    func connectionReadable() {
+        guard !isSealing else { return }
+        switch connection.peek(into: UnsafeMutableRawBufferPointer(rebasing: shard.loop.scratch[..<1])) {
+        case .bytes: identify(shard.loop.scratch[0])
+        case .wouldBlock: break
+        case .end: end("closed at once")
+        case .failed(let error): end("\(error)")
+        }
+    }
+
+    private func identify(_ first: UInt8) {
+        let isHandshake = first == 0x16  // RFC 8446 §5.1: a handshake record
+        guard let context = shard.core.tunnelContext else {
+            guard !isHandshake else { return end("it speaks TLS, this server does not: set 'tc: true' here or 'ts: false' there") }
+            return becomeSession()
+        }
+        guard isHandshake else {
+            return end(first == ProtocolLimits.preface[0]
+                ? "it speaks without TLS, this server wants it: set 'ts: true' there" : "it speaks neither TLS nor the tunnel's protocol")
+        }
+        isSealing = true
+        do throws(TLSError) { try connection.startTLS(context) } catch { end("\(error)") }
+    }
+
+    func connectionOpened() {
+        guard isSealing else { return }
+        shard.counters.handshakes.add(1)
+        becomeSession()
+    }
+
+    private func becomeSession() {
+        let session = shard.makeSession(connection, peer: peer, loginTimer: timer)
+        expiry.action = { [weak session] in session?.expire() }
+        shard.doormanEnded(self, becoming: session)
+        session.start()
+    }
+
+    func connectionFailed(_ error: ConnectionError) { end("\(error)") }
+    func connectionWritable() {}
+
+    func end(_ reason: String) {
+        timer.cancel()
+        connection.close()
+        shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
+        shard.doormanEnded(self, becoming: nil)
+    }
+}

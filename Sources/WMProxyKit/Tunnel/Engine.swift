@@ -1,0 +1,146 @@
+import CWMProxyShims
+import Glibc
+import Synchronization
+import WMPIO
+
+/// The loops, and the resolver beside them, that servers and clients run on.
+///
+/// Loops start when they are first asked for. @unchecked Sendable: the mutex guards the list, each loop guards itself.
+public final class Engine: @unchecked Sendable {
+    let resolver = Resolver()
+    private let most: Int
+    private struct State {
+        var loops: [Loop] = []
+        var next = 0
+        var users = 0
+        var isDestroyed = false
+    }
+    private let state = Mutex(State())
+
+    init(_ options: EngineOptions) throws(TunnelError) {
+        if options.threads == 0 {
+            throw TunnelError(.configuration, "'threads: 0' (host-driven) is not available in this version yet")
+        }
+        most = options.threads ?? min(4, max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+        Engine.all.withLock { $0.append(Weak(engine: self)) }
+        Engine.prepareProcess()
+    }
+
+    /// An engine of its own. `configuration`: YAML or JSON with `threads`; "" for the defaults.
+    /// - Throws: `.configuration`.
+    public convenience init(_ configuration: String) throws(TunnelError) {
+        try self.init(try Parsed.take { () throws(ConfigError) in try EngineOptions.parse(configuration) })
+    }
+
+    deinit { _ = stop(within: 2000) }
+
+    /// As many loops as a server spreads over: all of them, or `wanted` if that is fewer.
+    func serverLoops(_ wanted: Int?) throws(SystemError) -> [Loop] {
+        try grow(to: min(most, wanted ?? most))
+        return state.withLock { Array($0.loops.prefix(min(most, wanted ?? most))) }
+    }
+
+    /// The loop for the next client, in turn among those that run.
+    func clientLoop() throws(SystemError) -> Loop {
+        try grow(to: 1)
+        return state.withLock { state in
+            state.next += 1
+            return state.loops[state.next % state.loops.count]
+        }
+    }
+
+    private func grow(to count: Int) throws(SystemError) {
+        let error: SystemError? = state.withLock { state in
+            while state.loops.count < max(1, count) {
+                do throws(SystemError) {
+                    state.loops.append(try Loop(index: state.loops.count, name: "wmp-loop-\(state.loops.count)"))
+                } catch { return error }
+            }
+            return nil
+        }
+        if let error { throw error }
+    }
+
+    /// Counts a server or client in, so that the engine is not destroyed under it.
+    func retainUser() throws(TunnelError) {
+        let isDestroyed = state.withLock { state in
+            if !state.isDestroyed { state.users += 1 }
+            return state.isDestroyed
+        }
+        if isDestroyed { throw TunnelError(.badState, "the engine has been destroyed") }
+    }
+
+    func releaseUser() {
+        let isLast = state.withLock { state in
+            state.users -= 1
+            return state.users == 0
+        }
+        guard isLast else { return }
+        let wasShared = Engine.shared.withLock { shared in
+            guard shared === self, state.withLock({ $0.users }) == 0 else { return false }
+            shared = nil
+            return true
+        }
+        if wasShared { stop(within: 2000) }
+    }
+
+    /// Ends the threads.
+    /// - Throws: `.badState` while a server or client runs on it; `.wouldDeadlock` on one of its threads.
+    package func destroy() throws(TunnelError) {
+        let users = state.withLock { state in
+            if state.users == 0 { state.isDestroyed = true }
+            return state.users
+        }
+        guard users == 0 else { throw TunnelError(.badState, "\(users) servers and clients still run on this engine: stop them first") }
+        guard stop(within: 2000) else { throw TunnelError(.timedOut, "the engine's threads did not end within 2 seconds") }
+    }
+
+    @discardableResult
+    fileprivate func stop(within milliseconds: Int32) -> Bool {
+        let loops = state.withLock { state in
+            defer { state.loops = [] }
+            return state.loops
+        }
+        var inTime = resolver.stop(within: milliseconds)
+        for loop in loops where !loop.stop(within: milliseconds) { inTime = false }
+        return inTime
+    }
+
+    // MARK: The process
+
+    /// The engine of those who bring none; it lives while one of them runs.
+    private static let shared = Mutex<Engine?>(nil)
+
+    /// `engine`, or the process-wide one, with its user counted.
+    static func retained(_ engine: Engine?) throws(TunnelError) -> Engine {
+        if let engine {
+            try engine.retainUser()
+            return engine
+        }
+        let result: Result<Engine, TunnelError> = shared.withLock { shared in
+            do throws(TunnelError) {
+                let engine: Engine
+                if let shared { engine = shared } else { engine = try Engine(EngineOptions(threads: nil)) }
+                try engine.retainUser()
+                shared = engine
+                return .success(engine)
+            } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    private struct Weak: @unchecked Sendable { weak var engine: Engine? }
+    private static let all = Mutex<[Weak]>([])
+    private static let isPrepared = Atomic<Bool>(false)
+
+    /// OpenSSL registers its clean-up when first used; ours comes after it and therefore runs before it:
+    /// no loop is inside libssl when that is taken down.
+    private static func prepareProcess() {
+        all.withLock { $0.removeAll { $0.engine == nil } }
+        guard !isPrepared.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        TLSContext.prepareProcess()
+        _ = wmps_at_exit {
+            for entry in Engine.all.withLock({ $0 }) { entry.engine?.stop(within: 2000) }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+import WMPIO
+import WMPWire
+
+/// Who keeps a pipe's connection in its count.
+protocol PipeOwner: AnyObject {
+    func pipeClosed(_ pipe: PipeStream)
+}
+
+/// A stream joined to a TCP connection: a visitor's at the server, a local service's at the client.
+///
+/// What the connection sends is read straight into the lane's output; what the stream brings is written straight to the socket.
+/// Bytes wait here only while the socket takes none, and then no more than the stream's window. Each direction ends by itself;
+/// a reset of one side is a reset of the other. Confined to its loop.
+final class PipeStream: MuxStream, ConnectionHandler {
+    /// Which side of the tunnel this end is on, for the counters.
+    enum Side { case visitor, service }
+
+    private(set) var connection: Connection?
+    private let side: Side
+    private let counters: Counters
+    private weak var owner: (any PipeOwner)?
+    /// Received, not yet taken by the socket.
+    private var pending = ByteBuffer()
+    private var hasShutDown = false
+    private var isOver = false
+    /// Makes the connection to join; given up with the stream.
+    var dialer: Dialer?
+    /// Called once, when the mux knows the stream.
+    var onStart: ((PipeStream) -> Void)?
+
+    /// The most that one connection sends in its turn.
+    private static let quantum = 256 * 1024
+
+    init(id: UInt32, mux: Mux, side: Side, counters: Counters, owner: any PipeOwner) {
+        self.side = side
+        self.counters = counters
+        self.owner = owner
+        super.init(id: id, mux: mux)
+    }
+
+    /// Joins the open connection. It need not be watched yet.
+    func attach(_ connection: Connection) {
+        guard !isOver, !isClosed else { return connection.reset() }
+        dialer = nil
+        self.connection = connection
+        connection.handler = self
+        counters.visitors.add(1)
+        counters.visitorsTotal.add(1)
+        drain()
+        pump()
+    }
+
+    override func start() {
+        onStart?(self)
+        onStart = nil
+    }
+
+    /// There will be no connection.
+    func abandon() { close(resetting: true) }
+
+    // MARK: Connection → stream
+
+    func connectionReadable() { pump() }
+    override func canSend() { pump() }
+
+    private func pump() {
+        var budget = Self.quantum
+        while let connection, !hasSentEnd {
+            let size = min(sendable, budget)
+            guard size > 0 else {
+                // With credit and room left, it is another's turn.
+                if budget == 0 { mux?.wait(self) }
+                return
+            }
+            switch connection.read(into: prepareData(size)) {
+            case .bytes(let count):
+                commitData(count)
+                countSent(count)
+                budget -= min(budget, count)
+            case .wouldBlock: return
+            case .end:
+                sendEnd()
+                finishIfDone()
+                return
+            case .failed:
+                reset(.connectionLost)
+                close(resetting: true)
+                return
+            }
+        }
+    }
+
+    // MARK: Stream → connection
+
+    override func receive(_ bytes: UnsafeRawBufferPointer) {
+        countReceived(bytes.count)
+        var taken = 0
+        if pending.isEmpty, let connection {
+            switch connection.write(bytes) {
+            case .taken(let count): taken = count
+            case .failed:
+                reset(.connectionLost)
+                return close(resetting: true)
+            }
+        }
+        if taken > 0 { consumed(taken) }
+        guard taken < bytes.count else { return }
+        pending.append(UnsafeRawBufferPointer(rebasing: bytes[taken...]))
+        counters.queuedBytes.add(bytes.count - taken)
+    }
+
+    func connectionWritable() { drain() }
+
+    private func drain() {
+        guard let connection else { return }
+        while !pending.isEmpty {
+            switch connection.write(pending.readable) {
+            case .taken(let count):
+                guard count > 0 else { return }
+                pending.consume(count)
+                counters.queuedBytes.add(-count)
+                consumed(count)
+            case .failed:
+                reset(.connectionLost)
+                return close(resetting: true)
+            }
+        }
+        pending.releaseIfEmpty()
+        if hasReceivedEnd { shutDown() }
+    }
+
+    override func receiveEnd() {
+        if pending.isEmpty { shutDown() }
+    }
+
+    private func shutDown() {
+        guard let connection, !hasShutDown else { return }
+        hasShutDown = true
+        connection.shutdownWriting()
+        finishIfDone()
+    }
+
+    override func receiveReset(_ error: StreamError, _ explanation: String) {
+        if side == .visitor, error != .connectionLost, error != .cancelled { counters.refused.add(1) }
+        close(resetting: true)
+    }
+
+    // MARK: The end
+
+    func connectionOpened() {}
+    func connectionFailed(_ error: ConnectionError) {
+        reset(.connectionLost)
+        close(resetting: true)
+    }
+
+    private func finishIfDone() {
+        if hasSentEnd, hasShutDown { close(resetting: false) }
+    }
+
+    private func close(resetting: Bool) {
+        guard !isOver else { return }
+        isOver = true
+        dialer?.cancel()
+        dialer = nil
+        counters.queuedBytes.add(-pending.count)
+        pending.consume(pending.count)
+        pending.releaseIfEmpty()
+        if let connection {
+            self.connection = nil
+            counters.visitors.add(-1)
+            if resetting { connection.reset() } else { connection.close() }
+        }
+        owner?.pipeClosed(self)
+    }
+
+    private func countSent(_ count: Int) {
+        if side == .visitor { counters.bytesIn.add(count) } else { counters.bytesOut.add(count) }
+    }
+
+    private func countReceived(_ count: Int) {
+        if side == .visitor { counters.bytesOut.add(count) } else { counters.bytesIn.add(count) }
+    }
+}

@@ -1,0 +1,520 @@
+import WMPIO
+import WMPWire
+
+/// A visitor's connection to the HTTP or HTTPS edge.
+///
+/// Each request is routed by its own Host, rewritten and sent on a stream of the session that serves it; the answer comes back the same
+/// way (HTTPVisitorResponse.swift). Bodies pass through: a head costs memory, a body never does. When a request's session lives on another
+/// loop, the connection moves there between two requests.
+///
+/// @unchecked Sendable: confined to its shard's loop; moved by `arrive` when nothing is in progress.
+final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
+    enum State {
+        /// Waits for a request's head.
+        case head
+        /// A request is on its way, or its answer.
+        case exchange
+        /// After a 101: bytes both ways.
+        case tunnel
+        /// The last answer goes out, then the end.
+        case closing
+        case closed
+    }
+
+    let connection: Connection
+    let peer: SocketAddress
+    let isSecure: Bool
+    private(set) var shard: ServerShard
+    var state = State.head
+    private var timer: Timer?
+    private var timerPurpose = Purpose.idle
+    private var hasBegunTLS = false
+    private var isPumping = false
+    private var isPumpScheduled = false
+    private var isDraining = false
+
+    // Visitor → service.
+    /// Received, not yet used: part of a head, or a request sent ahead of its turn.
+    private var inbox = ByteBuffer()
+    var request = RequestHead()
+    private var body: BodyReader?
+    private var isChunked = false
+    /// Framed for the service, waiting for credit.
+    private var upload = ByteBuffer()
+    /// The visitor sends no more.
+    private var hasEnded = false
+
+    // Service → visitor.
+    var upstream: RequestStream?
+    /// The head as sent, while it may be sent again: on a reused stream, before any answer.
+    var retry: [UInt8]?
+    var response = ResponseHead()
+    var responseBody: BodyReader?
+    var downstream: Downstream?
+    /// Part of a response's head.
+    var responseInbox = ByteBuffer()
+    /// For the visitor, not yet taken by its socket.
+    var outbox = ByteBuffer()
+    /// Received from the service and not yet passed on.
+    var ungranted = 0
+
+    private enum Purpose { case idle, head, response, stall }
+
+    /// Unused input beyond this waits in the socket.
+    private static let inboxLimit = 64 * 1024
+    private static let stallTimeout = 30_000
+
+    init(_ connection: Connection, peer: SocketAddress, secure: Bool, shard: ServerShard) {
+        (self.connection, self.peer, self.shard, isSecure) = (connection, peer, shard, secure)
+    }
+
+    // MARK: Coming and going
+
+    /// Goes on, on `shard`, whose loop calls this: new, or moved.
+    func arrive(on shard: ServerShard) {
+        let isNew = self.shard === shard && timer == nil
+        self.shard = shard
+        timer = Timer(on: shard.loop) { [weak self] in self?.expired() }
+        do throws(SystemError) {
+            if isNew { try connection.start(self) } else { try connection.arrive(on: shard.loop) }
+        } catch { return close() }
+        startTimer(.head)
+        if !isNew { pump() }
+    }
+
+    private func move(to other: ServerShard) {
+        dropUpstream(cleanly: true)
+        timer?.cancel()
+        timer = nil
+        connection.leave()
+        request.reset()
+        shard.leave(self)
+        other.loop.submit { other.arrive(self) }
+    }
+
+    /// Ends now. An answer under way is cut off, and the visitor sees that it is.
+    func close() {
+        guard state != .closed else { return }
+        let isCut = state == .exchange || state == .tunnel || (state == .closing && !outbox.isEmpty)
+        dropUpstream(cleanly: state == .head)
+        state = .closed
+        timer?.cancel()
+        if isCut { connection.reset() } else { connection.close() }
+        shard.ended(self)
+    }
+
+    /// The answer is complete: sends what is left of it, and then the end.
+    func finish() {
+        guard state != .closed, state != .closing else { return }
+        dropUpstream(cleanly: state == .head)
+        state = .closing
+        flush()
+    }
+
+    /// All is said: the connection ends by itself, so that the visitor reads the last answer before a reset could overtake it.
+    func leaveLingering() {
+        timer?.cancel()
+        connection.closeLingering()
+        shard.ended(self)
+    }
+
+    /// The server stops: no request is taken any more, those under way may end.
+    func drain() {
+        isDraining = true
+        if state == .head, inbox.isEmpty { close() }
+    }
+
+    func connectionFailed(_ error: ConnectionError) {
+        shard.core.logStranger(shard, "visitor \(peer): \(error)")
+        state = .head
+        close()
+    }
+
+    func connectionOpened() {
+        if isSecure { shard.counters.handshakes.add(1) }
+    }
+
+    // MARK: Reading
+
+    func connectionReadable() {
+        if isSecure, !hasBegunTLS {
+            beginTLS()
+        } else {
+            pump()
+        }
+    }
+
+    private func beginTLS() {
+        guard let context = shard.core.edgeContext else { return close() }
+        switch connection.peek(into: UnsafeMutableRawBufferPointer(rebasing: shard.loop.scratch[..<1])) {
+        case .bytes: break
+        case .wouldBlock: return
+        case .end, .failed: return close()
+        }
+        hasBegunTLS = true
+        guard shard.loop.scratch[0] == 0x16 else {
+            fail(ErrorPage(status: 400, domain: "", cause: "This port speaks HTTPS: the address begins with https://"))
+            return
+        }
+        do throws(TLSError) { try connection.startTLS(context) } catch { close() }
+    }
+
+    /// Uses what has come and reads more, as far as the service takes it.
+    ///
+    /// Never inside a lane's reading: both use the loop's scratch. From there, `schedulePump`.
+    private func pump() {
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        // Some at a time: a fast upload must not keep the loop's other visitors waiting.
+        for _ in 0..<16 {
+            guard sendUpload() else { return }
+            if !inbox.isEmpty {
+                switch use(inbox.readable) {
+                case .used(let count):
+                    inbox.consume(count)
+                    inbox.releaseIfEmpty()
+                    continue
+                case .blocked: if inbox.count >= Self.inboxLimit { return }
+                case .needsMore: break
+                case .moving(let other): return move(to: other)
+                case .over: return
+                }
+            }
+            guard state != .closed, state != .closing, !hasEnded else { return }
+            guard read() else { return }
+        }
+        schedulePump()
+    }
+
+    /// Reads once. false: nothing more for now.
+    private func read() -> Bool {
+        let scratch = shard.loop.scratch
+        let limit = inbox.isEmpty ? (upstream.map { max(1, min($0.sendable, scratch.count)) } ?? 16 * 1024) : Self.inboxLimit
+        if state == .exchange, body != nil || state == .tunnel, upstream?.sendable == 0 { return false }
+        switch connection.read(into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])) {
+        case .bytes(let count):
+            let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count])
+            guard inbox.isEmpty else {
+                inbox.append(bytes)
+                return true
+            }
+            var used = 0
+            loop: while used < count {
+                switch use(UnsafeRawBufferPointer(rebasing: bytes[used...])) {
+                case .used(let count): used += count
+                case .blocked, .needsMore: break loop
+                case .moving(let other):
+                    inbox.append(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+                    move(to: other)
+                    return false
+                case .over: return false
+                }
+            }
+            inbox.append(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+            return true
+        case .wouldBlock: return false
+        case .end:
+            visitorEnded()
+            return false
+        case .failed:
+            close()
+            return false
+        }
+    }
+
+    private func visitorEnded() {
+        hasEnded = true
+        switch state {
+        case .head: close()
+        case .exchange: if body != nil { close() }  // The request is cut short; a complete one is still answered.
+        case .tunnel:
+            if sendUpload() { upstream?.sendEnd() }
+            closeIfTunnelEnded()
+        case .closing, .closed: break
+        }
+    }
+
+    /// After a 101 each direction ends by itself; the connection closes with the second.
+    func closeIfTunnelEnded() {
+        guard state == .tunnel, hasEnded, upload.isEmpty, outbox.isEmpty, upstream?.hasReceivedEnd == true else { return }
+        state = .head
+        close()
+    }
+
+    /// What became of input.
+    private enum Use {
+        /// So many bytes, more than 0.
+        case used(Int)
+        /// Has to wait for the service or for the answer before.
+        case blocked
+        /// Is only the beginning of something.
+        case needsMore
+        /// Belongs to a session of another shard.
+        case moving(ServerShard)
+        /// The connection is ending.
+        case over
+    }
+
+    private func use(_ bytes: UnsafeRawBufferPointer) -> Use {
+        switch state {
+        case .head: return useHead(bytes)
+        case .exchange:
+            guard body != nil else { return .blocked }
+            return useBody(bytes)
+        case .tunnel:
+            guard let upstream else { return .over }
+            let sent = upstream.send(bytes)
+            shard.counters.bytesIn.add(sent)
+            return sent > 0 ? .used(sent) : .blocked
+        case .closing, .closed: return .over
+        }
+    }
+
+    private func useHead(_ bytes: UnsafeRawBufferPointer) -> Use {
+        guard outbox.isEmpty else { return .blocked }
+        let input = Span<UInt8>(_unsafeBytes: bytes)
+        do throws(HTTPViolation) {
+            guard let length = try request.parse(input) else {
+                if timerPurpose != .head { startTimer(.head) }
+                return .needsMore
+            }
+            return begin(input, length: length)
+        } catch {
+            shard.core.logStranger(shard, "visitor \(peer): malformed request: \(error.reason)")
+            fail(ErrorPage(error))
+            return .over
+        }
+    }
+
+    private func useBody(_ bytes: UnsafeRawBufferPointer) -> Use {
+        guard upload.isEmpty, let upstream, upstream.sendable > 0 else { return .blocked }
+        do throws(HTTPViolation) {
+            guard let step = try body?.next(Span<UInt8>(_unsafeBytes: bytes), from: 0) else { return .blocked }
+            switch step {
+            case .payload(let range):
+                let payload = UnsafeRawBufferPointer(rebasing: bytes[range])
+                if isChunked { ChunkWriter.writeChunk(payload, into: &upload) } else { send(payload) }
+                _ = sendUpload()
+                if body?.isComplete == true { bodyEnded() }
+                return .used(range.upperBound)
+            case .needMore(let consumed):
+                return consumed > 0 ? .used(consumed) : .needsMore
+            case .end(let consumed):
+                bodyEnded()
+                return consumed > 0 ? .used(consumed) : .blocked
+            }
+        } catch {
+            fail(ErrorPage(error, domain: request.host.description))
+            return .over
+        }
+    }
+
+    private func bodyEnded() {
+        guard body != nil else { return }
+        body = nil
+        if isChunked { ChunkWriter.writeEnd(into: &upload) }
+        _ = sendUpload()
+        startTimer(.response)
+    }
+
+    /// Sends to the service; what there is no credit for waits.
+    private func send(_ bytes: UnsafeRawBufferPointer) {
+        guard upload.isEmpty, let upstream else { return upload.append(bytes) }
+        let sent = upstream.send(bytes)
+        shard.counters.bytesIn.add(sent)
+        upload.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+    }
+
+    /// Sends what waits. false: some still does.
+    private func sendUpload() -> Bool {
+        guard !upload.isEmpty else { return true }
+        guard let upstream else { return false }
+        let sent = upstream.send(upload.readable)
+        shard.counters.bytesIn.add(sent)
+        upload.consume(sent)
+        upload.releaseIfEmpty()
+        if upload.isEmpty, hasEnded, state == .tunnel { upstream.sendEnd() }
+        return upload.isEmpty
+    }
+
+    func upstreamCanSend() { schedulePump() }
+
+    /// Pumps after what is ready in this turn.
+    func schedulePump() {
+        guard !isPumpScheduled, state != .closed else { return }
+        isPumpScheduled = true
+        shard.loop.later { [weak self] in
+            self?.isPumpScheduled = false
+            self?.pump()
+        }
+    }
+
+    // MARK: A request
+
+    private func begin(_ input: Span<UInt8>, length: Int) -> Use {
+        guard let route = shard.routes.hosts[request.host], isSecure || route.allowsPlain else {
+            refuse(404, "No service is mapped to this name here.")
+            return .used(length)
+        }
+        guard let id = route.session else {
+            refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
+            return .used(length)
+        }
+        guard id.shard == shard.index else { return .moving(shard.core.shards[id.shard]) }
+        guard let session = shard.session(id), session.serves(route.mapping) else {
+            refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
+            return .used(length)
+        }
+        if upstream.map({ $0.isClosed || $0.hasReceivedEnd || $0.route != route }) ?? false { dropUpstream(cleanly: true) }
+        if let upstream {
+            upstream.isReused = true
+        } else {
+            guard open(route, on: session) else { return .used(length) }
+        }
+        shard.counters.httpRequests.add(1)
+        state = .exchange
+        isChunked = request.framing == .chunked
+        body = request.hasBody ? BodyReader(request.framing) : nil
+        request.writeUpstream(
+            from: input,
+            visitor: VisitorInfo(
+                address: peer.host, isSecure: isSecure,
+                port: shard.core.addresses[isSecure ? "map_https_bind" : "map_http_bind"]?.port),
+            into: &upload)
+        // RFC 9110 §9.2.2: what is idempotent may be sent again when the service closed its idle connection just then.
+        if upstream?.isReused == true, body == nil, request.method.isIdempotent { retry = upload.readable.map { $0 } }
+        _ = sendUpload()
+        startTimer(.response)
+        return .used(length)
+    }
+
+    /// Opens a stream to the service. false: the visitor has been told why not.
+    func open(_ route: Route, on session: ServerSession) -> Bool {
+        switch session.admit() {
+        case .success(let number):
+            let stream = RequestStream(id: number, mux: session.mux, route: route, visitor: self)
+            upstream = stream
+            session.open(stream, mapping: route.mapping, visitor: peer)
+            return true
+        case .failure(let error):
+            refuse(503, "The tunnel takes no more requests: \(error.explanation).", retryAfter: 1)
+            return false
+        }
+    }
+
+    /// Lets go of the stream: with an end if nothing is under way on it, else with a reset.
+    func dropUpstream(cleanly: Bool) {
+        guard let stream = upstream else { return }
+        upstream = nil
+        stream.visitor = nil
+        ungranted = 0
+        responseInbox.consume(responseInbox.count)
+        responseInbox.releaseIfEmpty()
+        upload.consume(upload.count)
+        upload.releaseIfEmpty()
+        retry = nil
+        if cleanly { stream.sendEnd() } else { stream.reset(.cancelled) }
+    }
+
+    /// The exchange is over, its answer at least in the outbox.
+    func exchangeEnded() {
+        let keepsVisitor = downstream?.keepAlive ?? false
+        let isComplete = body == nil && upload.isEmpty
+        let keepsUpstream = isComplete && response.keepAlive && upstream?.hasReceivedEnd == false
+        retry = nil
+        responseBody = nil
+        downstream = nil
+        response.reset()
+        if !keepsUpstream { dropUpstream(cleanly: isComplete) }
+        guard keepsVisitor, isComplete, !hasEnded, !isDraining else { return finish() }
+        body = nil
+        state = .head
+        request.reset()
+        startTimer(inbox.isEmpty ? .idle : .head)
+        flush()
+        schedulePump()
+    }
+
+    // MARK: Errors
+
+    /// Answers with a page, and keeps the connection where the request's end is certain.
+    func refuse(_ status: Int, _ cause: String, retryAfter: Int? = nil) {
+        let keepAlive = request.keepAlive && !request.hasBody && !isDraining && body == nil
+        var page = ErrorPage(status: status, cause: cause, inAnswerTo: request, keepAlive: keepAlive)
+        page.retryAfter = retryAfter
+        shard.counters.refused.add(1)
+        shard.counters.httpErrors.add(1)
+        Log.debug("visitor \(peer): \(status) for '\(request.host)': \(cause)")
+        page.write(into: &outbox)
+        guard keepAlive else { return finish() }
+        dropUpstream(cleanly: state == .head)
+        state = .head
+        request.reset()
+        retry = nil
+        response.reset()
+        responseBody = nil
+        startTimer(.idle)
+        flush()
+        schedulePump()
+    }
+
+    /// Answers a request that cannot be understood: nothing after it can be either.
+    func fail(_ page: ErrorPage) {
+        shard.counters.httpErrors.add(1)
+        if state == .exchange, downstream != nil { return close() }
+        page.write(into: &outbox)
+        finish()
+    }
+
+    // MARK: Time
+
+    private func startTimer(_ purpose: Purpose) {
+        timerPurpose = purpose
+        let timeouts = shard.core.options.timeouts
+        let milliseconds = switch purpose {
+        case .idle: timeouts.idle
+        case .head: timeouts.head
+        case .response: timeouts.response
+        case .stall: Self.stallTimeout
+        }
+        if milliseconds > 0 { timer?.set(after: milliseconds) } else { timer?.unset() }
+    }
+
+    /// The service has answered: from here on only a stalled visitor ends the exchange.
+    func answerBegan() { timer?.unset() }
+
+    func startStallTimer() {
+        if timerPurpose != .stall { startTimer(.stall) }
+    }
+
+    func stopStallTimer() {
+        guard timerPurpose == .stall else { return }
+        timerPurpose = .idle
+        timer?.unset()
+    }
+
+    private func expired() {
+        switch timerPurpose {
+        case .idle, .stall: close()
+        case .head:
+            if inbox.isEmpty { return close() }
+            fail(ErrorPage(status: 408, domain: "", cause: "The request did not arrive in time."))
+        case .response:
+            guard state == .exchange, downstream == nil else { return }
+            if body != nil { return startTimer(.response) }
+            upstream?.reset(.timedOut)
+            refuse(504, "The service did not answer in time.")
+        }
+    }
+}
+
+extension HTTPMethod {
+    /// RFC 9110 §9.2.2, for the methods known here.
+    var isIdempotent: Bool {
+        switch self {
+        case .get, .head, .put, .delete, .options, .trace: true
+        default: false
+        }
+    }
+}

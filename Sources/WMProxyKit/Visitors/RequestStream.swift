@@ -1,0 +1,24 @@
+import WMPWire
+
+/// A stream that carries the requests of one visitor, one after the other.
+///
+/// Left alone (`visitor` nil) it lets the rest of what the service says go by until it ends. Confined to its loop.
+final class RequestStream: MuxStream {
+    unowned(unsafe) var visitor: HTTPVisitor?
+    let route: Route
+    /// Has carried a request before.
+    var isReused = false
+
+    init(id: UInt32, mux: Mux, route: Route, visitor: HTTPVisitor) {
+        self.route = route
+        self.visitor = visitor
+        super.init(id: id, mux: mux)
+    }
+
+    override func receive(_ bytes: UnsafeRawBufferPointer) {
+        if let visitor { visitor.upstreamReceived(bytes) } else { consumed(bytes.count) }
+    }
+    override func receiveEnd() { visitor?.upstreamEnded() }
+    override func receiveReset(_ error: StreamError, _ explanation: String) { visitor?.upstreamReset(error, explanation) }
+    override func canSend() { visitor?.upstreamCanSend() }
+}

@@ -1,0 +1,262 @@
+/// The control payloads, one struct each, with its fields' numbers beside it (docs/PROTOCOL.md, "Messages").
+package protocol Message {
+    static var type: FrameType { get }
+    init(_ fields: FieldReader) throws(ProtocolViolation)
+    func write(to fields: inout FieldWriter)
+}
+
+extension Message {
+    package init(payload: Span<UInt8>) throws(ProtocolViolation) {
+        try self.init(try FieldReader(payload))
+    }
+
+    package var payload: [UInt8] {
+        var fields = FieldWriter()
+        write(to: &fields)
+        return fields.payload
+    }
+}
+
+/// Client → server, first: who wants in.
+package struct Hello: Message, Equatable {
+    package static let type = FrameType.hello
+    /// The client's lasting name for itself, 1 … 64 bytes; with the principal it is the session's identity.
+    package var clientID: String
+    /// Whose secret will be proven; "" when the server asks for none.
+    package var user: String
+    /// 16 … 64 random bytes.
+    package var nonce: [UInt8]
+    /// What the server may send on a new stream before it hears of credit.
+    package var window: UInt32
+    /// The client's software, for the server's log.
+    package var agent: String
+
+    package init(clientID: String, user: String, nonce: [UInt8], window: UInt32, agent: String) {
+        (self.clientID, self.user, self.nonce, self.window, self.agent) = (clientID, user, nonce, window, agent)
+    }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) {
+        clientID = try fields.text(1, max: 64)
+        user = try fields.text(2, max: 255)
+        nonce = try fields.bytes(3, max: 64)
+        window = try fields.number(4, as: UInt32.self, absent: UInt32(ProtocolLimits.initialWindow))
+        agent = try fields.text(5, max: 128)
+        guard !clientID.isEmpty, nonce.count >= 16, window <= ProtocolLimits.maxWindow else {
+            throw ProtocolViolation("HELLO without a client id, with a short nonce or too large a window")
+        }
+    }
+
+    package func write(to fields: inout FieldWriter) {
+        fields.add(1, clientID)
+        fields.add(2, user)
+        fields.add(3, nonce)
+        fields.add(4, window)
+        fields.add(5, agent)
+    }
+}
+
+/// Server → client: what the proof must cover.
+package struct Challenge: Message, Equatable {
+    package static let type = FrameType.challenge
+    /// 16 … 64 random bytes.
+    package var nonce: [UInt8]
+
+    package init(nonce: [UInt8]) { self.nonce = nonce }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) {
+        nonce = try fields.bytes(1, max: 64)
+        guard nonce.count >= 16 else { throw ProtocolViolation("CHALLENGE with a short nonce") }
+    }
+
+    package func write(to fields: inout FieldWriter) { fields.add(1, nonce) }
+}
+
+/// Client → server: the proof that it holds the secret.
+package struct Login: Message, Equatable {
+    package static let type = FrameType.login
+    /// 32 bytes, or none when the server asks for no secret.
+    package var proof: [UInt8]
+
+    package init(proof: [UInt8]) { self.proof = proof }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) { proof = try fields.bytes(1, max: 64) }
+
+    package func write(to fields: inout FieldWriter) { if !proof.isEmpty { fields.add(1, proof) } }
+}
+
+/// Server → client: in. The server's own proof comes with it.
+package struct Welcome: Message, Equatable {
+    package static let type = FrameType.welcome
+    package var proof: [UInt8]
+    /// What the client may send on a new stream before it hears of credit.
+    package var window: UInt32
+    package var serverID: String
+
+    package init(proof: [UInt8], window: UInt32, serverID: String) {
+        (self.proof, self.window, self.serverID) = (proof, window, serverID)
+    }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) {
+        proof = try fields.bytes(1, max: 64)
+        window = try fields.number(2, as: UInt32.self, absent: UInt32(ProtocolLimits.initialWindow))
+        serverID = try fields.text(3, max: 64)
+        guard window <= ProtocolLimits.maxWindow else { throw ProtocolViolation("WELCOME with too large a window") }
+    }
+
+    package func write(to fields: inout FieldWriter) {
+        if !proof.isEmpty { fields.add(1, proof) }
+        fields.add(2, window)
+        fields.add(3, serverID)
+    }
+}
+
+/// Why a login or a mapping was refused, or a session ends: the number in REJECT, MAP_REFUSED and GO_AWAY.
+package struct SessionError: RawRepresentable, Hashable, Sendable {
+    package let rawValue: UInt16
+
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    package static let shuttingDown = SessionError(rawValue: 1)
+    package static let loginFailed = SessionError(rawValue: 2)
+    package static let tooMany = SessionError(rawValue: 3)
+    package static let notOffered = SessionError(rawValue: 4)
+    package static let taken = SessionError(rawValue: 5)
+    package static let protocolViolation = SessionError(rawValue: 6)
+    package static let unanswered = SessionError(rawValue: 7)
+}
+
+/// A refusal or a farewell: REJECT (login), GO_AWAY (session).
+package struct Refusal: Equatable {
+    package var code: SessionError
+    /// One sentence for the other side's log.
+    package var text: String
+
+    package init(code: SessionError, text: String) { (self.code, self.text) = (code, text) }
+
+    package init(payload: Span<UInt8>) throws(ProtocolViolation) {
+        let fields = try FieldReader(payload)
+        code = SessionError(rawValue: try fields.number(1, as: UInt16.self))
+        text = try fields.text(2, max: 512)
+    }
+
+    package var payload: [UInt8] {
+        var fields = FieldWriter()
+        fields.add(1, code.rawValue)
+        fields.add(2, text)
+        return fields.payload
+    }
+}
+
+/// Client → server: a service it offers.
+package struct Map: Message, Equatable {
+    package static let type = FrameType.map
+
+    package enum Mode: UInt8, Sendable {
+        case tcp = 1
+        case http = 2
+        case https = 3
+    }
+
+    /// Chosen by the client, unique within its session; OPEN names it.
+    package var id: UInt32
+    package var name: String
+    package var mode: Mode
+    /// The host name that routes to it (http, https); "" otherwise.
+    package var domain: String
+
+    package init(id: UInt32, name: String, mode: Mode, domain: String) {
+        (self.id, self.name, self.mode, self.domain) = (id, name, mode, domain)
+    }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) {
+        id = try fields.number(1, as: UInt32.self)
+        name = try fields.text(2, max: 64)
+        guard let mode = Mode(rawValue: try fields.number(3, as: UInt8.self)) else {
+            throw ProtocolViolation("MAP of an unknown mode")
+        }
+        self.mode = mode
+        domain = try fields.text(4, max: 255)
+        guard !name.isEmpty else { throw ProtocolViolation("MAP without a name") }
+    }
+
+    package func write(to fields: inout FieldWriter) {
+        fields.add(1, id)
+        fields.add(2, name)
+        fields.add(3, mode.rawValue)
+        fields.add(4, domain)
+    }
+}
+
+/// Server → client: the mapping is in force, and where visitors reach it.
+package struct Mapped: Message, Equatable {
+    package static let type = FrameType.mapped
+    package var id: UInt32
+    /// "http://localhost:8001 https://localhost:8003" or "127.0.0.1:8002".
+    package var address: String
+
+    package init(id: UInt32, address: String) { (self.id, self.address) = (id, address) }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) {
+        id = try fields.number(1, as: UInt32.self)
+        address = try fields.text(2, max: 1024)
+    }
+
+    package func write(to fields: inout FieldWriter) {
+        fields.add(1, id)
+        fields.add(2, address)
+    }
+}
+
+/// Server → client: the mapping is not, or no longer, in force.
+package struct MapRefused: Message, Equatable {
+    package static let type = FrameType.mapRefused
+    package var id: UInt32
+    package var code: SessionError
+    package var text: String
+
+    package init(id: UInt32, code: SessionError, text: String) { (self.id, self.code, self.text) = (id, code, text) }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) {
+        id = try fields.number(1, as: UInt32.self)
+        code = SessionError(rawValue: try fields.number(2, as: UInt16.self))
+        text = try fields.text(3, max: 512)
+    }
+
+    package func write(to fields: inout FieldWriter) {
+        fields.add(1, id)
+        fields.add(2, code.rawValue)
+        fields.add(3, text)
+    }
+}
+
+/// Client → server: the mapping ends. The answer, UNMAPPED, is the same payload.
+package struct Unmap: Message, Equatable {
+    package static let type = FrameType.unmap
+    package var id: UInt32
+
+    package init(id: UInt32) { self.id = id }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) { id = try fields.number(1, as: UInt32.self) }
+
+    package func write(to fields: inout FieldWriter) { fields.add(1, id) }
+}
+
+/// Server → client: a visitor of mapping `mapping` has come. Never an address: the client dials only what it configured.
+package struct Open: Message, Equatable {
+    package static let type = FrameType.open
+    package var mapping: UInt32
+    /// The visitor's "address:port".
+    package var visitor: String
+
+    package init(mapping: UInt32, visitor: String) { (self.mapping, self.visitor) = (mapping, visitor) }
+
+    package init(_ fields: FieldReader) throws(ProtocolViolation) {
+        mapping = try fields.number(1, as: UInt32.self)
+        visitor = try fields.text(2, max: 128)
+    }
+
+    package func write(to fields: inout FieldWriter) {
+        fields.add(1, mapping)
+        fields.add(2, visitor)
+    }
+}

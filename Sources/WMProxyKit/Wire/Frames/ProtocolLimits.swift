@@ -1,0 +1,33 @@
+/// Every constant of the tunnel protocol, with its reason.
+package enum ProtocolLimits {
+    /// The version this code speaks; the last byte of the preface.
+    package static let version: UInt8 = 1
+
+    /// What a client sends first. Lower-case, so that it is no HTTP method in use; not 0x05 (SOCKS5), not 0x16 (TLS):
+    /// the port can be shared.
+    package static let preface: [UInt8] = Array("wmproxy".utf8) + [version]
+
+    /// The protocol's name in TLS ALPN (RFC 7301).
+    package static let alpn = "wmproxy/1"
+
+    /// Longest frame before the login is over: a stranger may cost this much memory and no more.
+    package static let maxLoginFrame = 4 * 1024
+
+    /// Longest frame that is read as a whole.
+    package static let maxControlFrame = 16 * 1024
+
+    /// Longest DATA payload. It is never held as a whole, but it is what a control frame may have to wait behind.
+    package static let maxData = 128 * 1024
+
+    /// What each side may send on a new stream before it hears of credit, unless the other side announced more.
+    package static let initialWindow = 256 * 1024
+
+    /// No window is ever larger: credit beyond it is a violation.
+    package static let maxWindow = 16 * 1024 * 1024
+
+    /// A DATA frame uses at least this much credit, so that a flood of tiny frames is held back as well.
+    package static let minDataCharge = 64
+
+    /// Empty DATA frames in a row on one lane before it is closed: they move nothing and cost work.
+    package static let maxEmptyDataRun = 16
+}

@@ -1,0 +1,122 @@
+"""Fixtures: the ends of a tunnel, services behind it, certificates. Everything is stopped when its test ends."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import wmproxy
+from services import EchoHTTP, EchoTCP, RawService, Web, mapping
+from support import DEADLINE, wait_for_stats
+
+TOKEN = "the secret of these tests"
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def start_server(stack: contextlib.ExitStack) -> Callable[..., wmproxy.Server]:
+    """Starts servers with all their edges on free ports of 127.0.0.1; options replace or, if None, remove."""
+
+    def start(**options: Any) -> wmproxy.Server:
+        config = {
+            "bind_addr": "127.0.0.1:0",
+            "map_http_bind": "127.0.0.1:0",
+            "map_tcp_bind": "127.0.0.1:0",
+            "tc": True,
+            "token": TOKEN,
+            **options,
+        }
+        config = {key: value for key, value in config.items() if value is not None}
+        return stack.enter_context(wmproxy.Server(config))
+
+    return start
+
+
+@pytest.fixture
+def start_client(stack: contextlib.ExitStack) -> Callable[..., wmproxy.Client]:
+    """Starts clients of a server (or of an address), and waits until they are ready, unless ``ready`` is False."""
+
+    def start(server: wmproxy.Server | str, *mappings: dict[str, Any], ready: bool = True, **options: Any) -> Any:
+        address = server if isinstance(server, str) else server.address("bind_addr")
+        config = {"server": address, "ts": True, "token": TOKEN, "mappings": list(mappings), **options}
+        config = {key: value for key, value in config.items() if value is not None}
+        client = stack.enter_context(wmproxy.Client(config))
+        if ready:
+            client.wait_ready(DEADLINE)
+        return client
+
+    return start
+
+
+@pytest.fixture
+def echo_http(stack: contextlib.ExitStack) -> Callable[..., EchoHTTP]:
+    def start(name: str = "web") -> EchoHTTP:
+        service = EchoHTTP(name)
+        stack.callback(service.close)
+        return service
+
+    return start
+
+
+@pytest.fixture
+def echo_tcp(stack: contextlib.ExitStack) -> EchoTCP:
+    service = EchoTCP()
+    stack.callback(service.close)
+    return service
+
+
+@pytest.fixture
+def raw_service(stack: contextlib.ExitStack) -> RawService:
+    service = RawService()
+    stack.callback(service.close)
+    return service
+
+
+@dataclass(frozen=True)
+class Certificate:
+    cert: Path
+    key: Path
+
+    fingerprint: str
+    """SHA-256 of its public key (SubjectPublicKeyInfo in DER), in hexadecimal."""
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A self-signed certificate for localhost and 127.0.0.1."""
+    directory = tmp_path_factory.mktemp("certificate")
+    cert, key = directory / "cert.pem", directory / "key.pem"
+
+    def openssl(*arguments: object) -> bytes:
+        return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True).stdout
+
+    openssl(
+        *("req", "-x509", "-nodes", "-days", 2, "-subj", "/CN=localhost"),
+        *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert),
+    )
+    public_key = openssl("pkey", "-in", key, "-pubout", "-outform", "DER")
+    return Certificate(cert, key, hashlib.sha256(public_key).hexdigest())
+
+
+@pytest.fixture(params=[True, False], ids=["tls", "plain"])
+def web(request: Any, start_server: Any, start_client: Any, echo_http: Any) -> Iterator[Web]:
+    service = echo_http()
+    server = start_server(tc=request.param)
+    web = Web(server, start_client(server, mapping(service.address), ts=request.param), service)
+    yield web
+    web.session.close()
+    # Whatever a test did, its visitors are gone in the end, and so is what they held.
+    wait_for_stats(server, lambda stats: stats.visitors == stats.streams == stats.queued_bytes == 0)
+    wait_for_stats(web.client, lambda stats: stats.visitors == stats.streams == stats.queued_bytes == 0)
