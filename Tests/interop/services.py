@@ -233,14 +233,12 @@ class EchoHTTP:
 
 
 def refusing_address() -> str:
-    """An address that refuses connections, and will for as long as the test runs: bound, but not listening."""
+    """An address that refuses connections until the tests end: bound, but not listening."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    _refusing.append(sock)
-    return "127.0.0.1:%d" % sock.getsockname()[1]
-
-
-_refusing: list[socket.socket] = []
+    port = sock.getsockname()[1]
+    sock.detach()
+    return f"127.0.0.1:{port}"
 
 
 #: The domain that ``Web`` is mapped to.

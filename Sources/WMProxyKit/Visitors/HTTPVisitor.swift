@@ -30,7 +30,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     private var timerPurpose = Purpose.idle
     private var hasBegunTLS = false
     private var isPumping = false
-    private var isPumpScheduled = false
+    /// What the present loop will call later; cut off when the connection moves away from it.
+    private var stay = Stay()
     private var isDraining = false
 
     // Visitor → service.
@@ -58,6 +59,11 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     /// Received from the service and not yet passed on.
     var ungranted = 0
 
+    private final class Stay {
+        weak var visitor: HTTPVisitor?
+        var isPumpScheduled = false
+    }
+
     private enum Purpose { case idle, head, response, stall }
 
     /// Unused input beyond this waits in the socket.
@@ -74,6 +80,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     func arrive(on shard: ServerShard) {
         let isNew = self.shard === shard && timer == nil
         self.shard = shard
+        stay.visitor = self
         timer = Timer(on: shard.loop) { [weak self] in self?.expired() }
         do throws(SystemError) {
             if isNew { try connection.start(self) } else { try connection.arrive(on: shard.loop) }
@@ -89,6 +96,9 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         connection.leave()
         request.reset()
         shard.leave(self)
+        stay.visitor = nil
+        stay = Stay()
+        // The last that this loop does with it.
         other.loop.submit { other.arrive(self) }
     }
 
@@ -165,62 +175,79 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     private func pump() {
         guard !isPumping else { return }
         isPumping = true
-        defer { isPumping = false }
+        let destination = pumpHere()
+        isPumping = false
+        if let destination { move(to: destination) }
+    }
+
+    /// Returns the shard to go on at, if it is not this one.
+    private func pumpHere() -> ServerShard? {
         // Some at a time: a fast upload must not keep the loop's other visitors waiting.
         for _ in 0..<16 {
-            guard sendUpload() else { return }
+            guard sendUpload() else { return nil }
             if !inbox.isEmpty {
                 switch use(inbox.readable) {
                 case .used(let count):
                     inbox.consume(count)
                     inbox.releaseIfEmpty()
                     continue
-                case .blocked: if inbox.count >= Self.inboxLimit { return }
+                case .blocked: if inbox.count >= Self.inboxLimit { return nil }
                 case .needsMore: break
-                case .moving(let other): return move(to: other)
-                case .over: return
+                case .moving(let other): return other
+                case .over: return nil
                 }
             }
-            guard state != .closed, state != .closing, !hasEnded else { return }
-            guard read() else { return }
+            guard state != .closed, state != .closing, !hasEnded else { return nil }
+            switch read() {
+            case .more: break
+            case .none: return nil
+            case .moving(let other): return other
+            }
         }
         schedulePump()
+        return nil
     }
 
-    /// Reads once. false: nothing more for now.
-    private func read() -> Bool {
+    private enum Reading {
+        case more
+        /// Nothing for now.
+        case none
+        case moving(ServerShard)
+    }
+
+    private func read() -> Reading {
         let scratch = shard.loop.scratch
         let limit = inbox.isEmpty ? (upstream.map { max(1, min($0.sendable, scratch.count)) } ?? 16 * 1024) : Self.inboxLimit
-        if state == .exchange, body != nil || state == .tunnel, upstream?.sendable == 0 { return false }
+        if (state == .exchange && body != nil) || state == .tunnel, upstream?.sendable == 0 { return .none }
         switch connection.read(into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])) {
-        case .bytes(let count):
-            let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count])
-            guard inbox.isEmpty else {
-                inbox.append(bytes)
-                return true
-            }
-            var used = 0
-            loop: while used < count {
-                switch use(UnsafeRawBufferPointer(rebasing: bytes[used...])) {
-                case .used(let count): used += count
-                case .blocked, .needsMore: break loop
-                case .moving(let other):
-                    inbox.append(UnsafeRawBufferPointer(rebasing: bytes[used...]))
-                    move(to: other)
-                    return false
-                case .over: return false
-                }
-            }
-            inbox.append(UnsafeRawBufferPointer(rebasing: bytes[used...]))
-            return true
-        case .wouldBlock: return false
+        case .bytes(let count): return take(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
+        case .wouldBlock: return .none
         case .end:
             visitorEnded()
-            return false
+            return .none
         case .failed:
             close()
-            return false
+            return .none
         }
+    }
+
+    /// Uses what was read; what has to wait goes into the inbox.
+    private func take(_ bytes: UnsafeRawBufferPointer) -> Reading {
+        var at = 0
+        while inbox.isEmpty, at < bytes.count {
+            switch use(UnsafeRawBufferPointer(rebasing: bytes[at...])) {
+            case .used(let count): at += count
+            case .blocked, .needsMore:
+                inbox.append(UnsafeRawBufferPointer(rebasing: bytes[at...]))
+                return .more
+            case .moving(let other):
+                inbox.append(UnsafeRawBufferPointer(rebasing: bytes[at...]))
+                return .moving(other)
+            case .over: return .none
+            }
+        }
+        inbox.append(UnsafeRawBufferPointer(rebasing: bytes[at...]))
+        return .more
     }
 
     private func visitorEnded() {
@@ -342,11 +369,11 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     /// Pumps after what is ready in this turn.
     func schedulePump() {
-        guard !isPumpScheduled, state != .closed else { return }
-        isPumpScheduled = true
-        shard.loop.later { [weak self] in
-            self?.isPumpScheduled = false
-            self?.pump()
+        guard !stay.isPumpScheduled, state != .closed else { return }
+        stay.isPumpScheduled = true
+        shard.loop.later { [stay] in
+            stay.isPumpScheduled = false
+            stay.visitor?.pump()
         }
     }
 
