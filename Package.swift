@@ -47,6 +47,12 @@ let package = Package(
             dependencies: ["CWMProxy", "CWMProxyShims", "WMProxyKit"],
             path: "Sources/CWMProxy/Implementation",
             swiftSettings: strict),
+
+        // What must hold of each parser for any input: called by the fuzzers and by the tests that replay their corpora.
+        .target(name: "FuzzChecks", dependencies: ["WMPWire", "WMProxyKit"], path: "Tests/Fuzz/Checks", swiftSettings: strict),
+        .testTarget(name: "WireTests", dependencies: ["WMPWire", "FuzzChecks"], swiftSettings: strict),
+        .testTarget(name: "IOTests", dependencies: ["WMPIO", "WMPWire"], swiftSettings: strict),
+        .testTarget(name: "KitTests", dependencies: ["WMProxyKit", "WMPIO", "WMPWire", "FuzzChecks"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -113,6 +113,8 @@ private func problem(_ bytes: [UInt8]) -> ConfigError? {
         ("word\n", 1, 1, "found a single value"),
         ("a: b: c\n", 1, 5, "mapping values are not allowed"),
         ("a: [1\nb: 2\n", 2, 2, "while parsing a flow sequence"),
+        ("a: [1", 1, 6, "while parsing a flow sequence"),
+        ("a: \"x", 1, 6, "unexpected end of stream"),
         ("a: \"\\q\"\n", 1, 5, "unknown escape character"),
         ("a:\n\t- 1\n", 2, 1, "cannot start any token"),
         ("a: \"x\\0y\"\n", 1, 4, "NUL"),

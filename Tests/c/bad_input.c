@@ -14,7 +14,7 @@ static void configurations(wmp_server *running) {
 
     EXPECT_ERROR(WMP_ECONFIG, "bind_addr", wmp_server_start(NULL, "bind_adr: '127.0.0.1:0'\n", &server));
     CHECK(server == NULL);
-    EXPECT_ERROR(WMP_ECONFIG, "2:", wmp_server_start(NULL, "tc: true\nbind_addr: [\n", &server));
+    EXPECT_ERROR(WMP_ECONFIG, "line 2", wmp_server_start(NULL, "tc: true\nbind_addr: ]\n", &server));
     EXPECT(WMP_ECONFIG, wmp_server_start(NULL, "", &server));
     EXPECT(WMP_ECONFIG, wmp_server_start(NULL, "\xff\xfe", &server));
     EXPECT(WMP_ECONFIG, wmp_server_start(NULL, GOOD_CLIENT, &server));

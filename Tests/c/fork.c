@@ -8,7 +8,7 @@
 static void child(wmp_engine *engine, wmp_server *server) {
     wmp_event event = {.struct_size = sizeof event};
     wmp_stats stats = {.struct_size = sizeof stats};
-    char config[128], address[WMP_ADDRESS_SIZE];
+    char config[512], address[WMP_ADDRESS_SIZE];
     wmp_server *own;
     wmp_client *client;
 

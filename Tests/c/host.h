@@ -28,6 +28,10 @@
 #define FAIL(...) \
     (fprintf(stderr, "%s:%d: ", __FILE__, __LINE__), fprintf(stderr, __VA_ARGS__), fputc('\n', stderr), exit(1))
 #define CHECK(truth) do { if (!(truth)) FAIL("not so: %s", #truth); } while (0)
+#define CHECK_NUMBER(wanted, number) do { \
+        long long got_ = (long long)(number); \
+        if (got_ != (wanted)) FAIL("%s is %lld instead of %lld", #number, got_, (long long)(wanted)); \
+    } while (0)
 /* The call returns that status. */
 #define EXPECT(wanted, call) do { \
         wmp_status got_ = (call); \
@@ -45,7 +49,6 @@ static inline int listen_local(char *address, size_t size) {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof name;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
     CHECK(bind(listener, (struct sockaddr *)&name, length) == 0 && listen(listener, 64) == 0);
     CHECK(getsockname(listener, (struct sockaddr *)&name, &length) == 0);
     snprintf(address, size, "127.0.0.1:%d", ntohs(name.sin_port));
@@ -57,7 +60,6 @@ static inline int connect_to(const char *address) {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval limit = {.tv_sec = DEADLINE_MS / 1000};
     int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
     CHECK(strchr(address, ':') != NULL);
     name.sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1));
     if (connect(connection, (struct sockaddr *)&name, sizeof name) != 0)
@@ -77,7 +79,6 @@ static inline void send_all(int connection, const char *bytes, size_t count) {
 static inline size_t ask(const char *address, const char *request, size_t count, char *answer, size_t size) {
     int connection = connect_to(address);
     size_t sent = 0, got = 0;
-
     for (;;) {
         struct pollfd ready = {.fd = connection, .events = (short)(sent < count ? POLLIN | POLLOUT : POLLIN)};
         if (poll(&ready, 1, DEADLINE_MS) <= 0)
@@ -101,8 +102,7 @@ static inline size_t ask(const char *address, const char *request, size_t count,
     return got;
 }
 
-/* A local service: `serve` is called with each connection, in a thread of its own, and closes it. Lasts as long as the
- * process. Writes its address, like listen_local. */
+/* A local service: `serve` gets each connection, in a thread of its own, and closes it. It lasts as long as we do. */
 struct service {
     int listener;
     void *(*serve)(void *connection);
@@ -120,17 +120,20 @@ static inline void *service_loop(void *argument) {
 static inline void start_service(void *(*serve)(void *), char *address, size_t size) {
     struct service *service = malloc(sizeof *service);
     pthread_t thread;
+
     *service = (struct service){.listener = listen_local(address, size), .serve = serve};
     CHECK(pthread_create(&thread, NULL, service_loop, service) == 0);
     pthread_detach(thread);
 }
 
-/* A service that sends back what it gets, and ends when the visitor does. */
+/* A service that sends back what it gets, and ends when the visitor does, or leaves. */
 static inline void *echo(void *argument) {
     int connection = (int)(intptr_t)argument;
     char bytes[65536];
     for (ssize_t n; (n = recv(connection, bytes, sizeof bytes, 0)) > 0;)
-        send_all(connection, bytes, (size_t)n);
+        for (ssize_t sent = 0, m; sent < n; sent += m)
+            if ((m = send(connection, bytes + sent, (size_t)(n - sent), MSG_NOSIGNAL)) <= 0)
+                return (void)close(connection), NULL;
     close(connection);
     return NULL;
 }
@@ -141,7 +144,7 @@ static inline int count_entries(const char *directory) {
     while (readdir(entries) != NULL)
         count++;
     closedir(entries);
-    return count; /* with ".", "..", and the directory itself: good to compare */
+    return count; /* more than there are, by a constant: good to compare */
 }
 
 #endif

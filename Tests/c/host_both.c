@@ -96,7 +96,10 @@ static void with_tls(const char *tls, const char *bytes) {
     through_http(http, bytes);
 
     EXPECT(WMP_OK, wmp_server_stats(server, &stats));
-    CHECK(stats.sessions == 1 && stats.mappings == 2 && stats.http_requests == 2 && stats.http_errors == 1);
+    CHECK_NUMBER(1, stats.sessions);
+    CHECK_NUMBER(2, stats.mappings);
+    CHECK_NUMBER(2, stats.http_requests);
+    CHECK_NUMBER(1, stats.http_errors);
     CHECK(stats.bytes_in >= 2 * MIB && stats.bytes_out >= 2 * MIB);
     EXPECT(WMP_OK, wmp_client_remove_mapping(client, "web", DEADLINE_MS));
     EXPECT(WMP_ENOTFOUND, wmp_client_remove_mapping(client, "web", DEADLINE_MS));

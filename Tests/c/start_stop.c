@@ -5,7 +5,7 @@
 #include <time.h>
 
 static void once(wmp_engine *engine) {
-    char config[256], tunnel[WMP_ADDRESS_SIZE];
+    char config[512], tunnel[WMP_ADDRESS_SIZE];
     wmp_server *server;
     wmp_client *client;
 

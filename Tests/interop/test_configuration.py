@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from support import DEADLINE, ROOT, split
         f"bind_addr: 127.0.0.1:0\ntoken: {TOKEN}\n",
         f"proxy:\n  bind_addr: 127.0.0.1:0\n  token: {TOKEN}\n  map_http_bind:\n",
         json.dumps({"bind_addr": "127.0.0.1:0", "token": TOKEN}),
-        json.dumps({"proxy": {"bind_addr": "127.0.0.1:0", "token": "b\u00e4r \u2028 \U0001f43b \u0007"}}, indent=4),
+        json.dumps({"proxy": {"bind_addr": "127.0.0.1:0", "token": "b\u00e4r \u2028 \U0001f43b /"}}, indent=4),
         json.dumps({"bind_addr": "127.0.0.1:0", "token": "a/b"}).replace("/", "\\/"),
     ],
 )
@@ -42,7 +41,7 @@ def test_a_configuration_can_be_a_mapping_with_keywords_on_top() -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["gr\u00fc\u00dfe", "\U0001f43b", "a\u2028b", 'quote " \\ slash / tab \t', "\x7f\x85"]
+    "token", ["gr\u00fc\u00dfe", "\U0001f43b", "a\u2028b", 'quote " \\ slash / #: {}[]', "\ufeff x"]
 )
 def test_any_text_survives_the_way_into_the_engine(start_server: Any, start_client: Any, token: str) -> None:
     server = start_server(token=token)
@@ -71,7 +70,7 @@ def test_an_unknown_key_is_a_config_error_that_knows_a_better_one() -> None:
     with pytest.raises(wmproxy.ConfigError) as caught:
         wmproxy.Server("tc: true\nbind_adr: 127.0.0.1:0\n")
     assert "bind_adr" in str(caught.value) and "did you mean 'bind_addr'" in str(caught.value)
-    assert re.search(r"\b2:1\b|line 2", str(caught.value))
+    assert str(caught.value).startswith("line 2, column 1: ")
     assert isinstance(caught.value, ValueError)
     assert (caught.value.status, caught.value.name) == (wmproxy.Status.ECONFIG, "WMP_ECONFIG")
     assert not caught.value.retryable
@@ -82,23 +81,23 @@ def test_an_unknown_key_is_a_config_error_that_knows_a_better_one() -> None:
 @pytest.mark.parametrize(
     "text, place, hint",
     [
-        ("tc: true\nbind_addr: 127.0.0.1:99999\n", "2:12", "99999"),
-        ("bind_addr: 127.0.0.1:0\ntc: perhaps\n", "2:5", "perhaps"),
-        ("bind_addr: 127.0.0.1:0\nmappings: 3\n", "2:", "mappings"),
-        ("bind_addr: [1, 2\ntc: true", "", ""),
-        ("bind_addr: 127.0.0.1:0\nbind_addr: 127.0.0.1:0\n", "2:1", "bind_addr"),
-        ("- a\n- b\n", "1:1", ""),
+        ("tc: true\nbind_addr: 127.0.0.1:99999\n", (2, 12), "99999"),
+        ("bind_addr: 127.0.0.1:0\ntc: perhaps\n", (2, 5), "perhaps"),
+        ("bind_addr: 127.0.0.1:0\nmappings: 3\n", (2, 1), "mappings"),
+        ("tc: true\nbind_addr: [1, 2\n", (2, 12), "bind_addr"),
+        ("bind_addr: 127.0.0.1:0\nbind_addr: 127.0.0.1:0\n", (2, 1), "bind_addr"),
+        ("- a\n- b\n", (1, 1), ""),
     ],
 )
-def test_a_config_error_names_the_place(text: str, place: str, hint: str, tmp_path: Path) -> None:
+def test_a_config_error_names_the_place(text: str, place: tuple[int, int], hint: str, tmp_path: Path) -> None:
     with pytest.raises(wmproxy.ConfigError) as caught:
         wmproxy.Server(text)
-    assert place in str(caught.value) and hint in str(caught.value)
+    assert "line {}, column {}: ".format(*place) in str(caught.value) and hint in str(caught.value)
     file = tmp_path / "server.yaml"
     file.write_text(text)
     with pytest.raises(wmproxy.ConfigError) as caught:
         wmproxy.Server.from_file(file)
-    assert f"{file}:{place}" in str(caught.value)
+    assert "{}:{}:{}: ".format(file, *place) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

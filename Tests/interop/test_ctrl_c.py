@@ -28,8 +28,8 @@ import sys, wmproxy
 with wmproxy.Server(bind_addr="127.0.0.1:0", token="t") as server, \\
      wmproxy.Client(server={refusing_address()!r}, token="t") as client:
     list(server.events(0))
-    print("waiting", file=sys.stderr)
     try:
+        print("waiting", file=sys.stderr)
         {wait}
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -21,5 +21,4 @@ def test_an_example_runs(example: Path) -> None:
     environment = {**python_environment(), "no_proxy": "*"}
     with Process(sys.executable, "-W", "error", example, cwd=ROOT, env=environment) as process:
         assert process.finish() == 0, process.lines
-        assert process.lines == []
         assert process.output

@@ -21,7 +21,7 @@ extension Option {
         return "| `\(name)` | \(kind.label) | \(shownDefault) | \(summary)\(mark) |\n"
     }
 
-    /// The two sample files, config/server.yaml and config/client.yaml.
+    /// The sample file config/server.yaml.
     static let sampleServer = """
         bind_addr: 127.0.0.1:8091
         flag: 7
@@ -35,6 +35,7 @@ extension Option {
 
         """
 
+    /// The sample file config/client.yaml.
     static let sampleClient = """
         server: 127.0.0.1:8091
         ts: true

@@ -47,9 +47,6 @@ struct Settings: Sendable, Equatable {
     /// Whether the text gives the option a value.
     func isSet(_ name: String) -> Bool { values[name] != nil }
 
-    /// Whether the key appears, be it without a value.
-    func isWritten(_ name: String) -> Bool { positions[name] != nil }
-
     /// Where the option is set, or where the group begins.
     func position(of name: String) -> Position { positions[name] ?? position }
 

@@ -47,8 +47,8 @@ def options(directory):
             assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("wmproxy: "), done.stderr
 
     one_message("bad.yaml")
-    one_message(r"bad\.yaml:2:1: .*bind_adr.*bind_addr", "tc: true\nbind_adr: 127.0.0.1:0\n")
-    one_message(r"bad\.yaml:1:", "bind_addr: [\n")
+    one_message(r"bad\.yaml:2:1: .*map_tcp_bint.*map_tcp_bind", "bind_addr: 127.0.0.1:0\nmap_tcp_bint: 127.0.0.1:0\n")
+    one_message(r"bad\.yaml:1:", "bind_addr: ]\n")
     one_message(r"bad\.yaml", "")
 
     for role, text, address in (("server", SERVER, "127.0.0.1:8002"), ("client", CLIENT, "127.0.0.1:8091")):

@@ -1,0 +1,97 @@
+import Glibc
+import Testing
+
+@testable import WMPIO
+
+/// Waits for something that another thread does, with a deadline instead of a guess.
+final class Arrival: @unchecked Sendable {
+    private let monitor = Monitor()
+    private var count = 0
+
+    func mark() {
+        monitor.locked {
+            count += 1
+            monitor.signal()
+        }
+    }
+
+    /// false: `wanted` marks did not come within 5 seconds.
+    func reaches(_ wanted: Int) -> Bool {
+        let deadline = Deadline(after: 5000)
+        return monitor.locked {
+            while count < wanted { guard monitor.wait(until: deadline) else { return false } }
+            return true
+        }
+    }
+}
+
+@Suite("A loop")
+struct LoopTests {
+    @Test("runs what is submitted from other threads, in order, on its own")
+    func submitted() throws {
+        let loop = try Loop(index: 0, name: "test-loop")
+        let arrival = Arrival()
+        nonisolated(unsafe) var seen: [Int] = []
+        for number in 0..<1000 {
+            loop.submit {
+                #expect(loop.isCurrent)
+                seen.append(number)
+                arrival.mark()
+            }
+        }
+        #expect(arrival.reaches(1000))
+        #expect(loop.stop(within: 2000))
+        #expect(seen == Array(0..<1000))
+    }
+
+    @Test("refuses work once it has stopped")
+    func stopped() throws {
+        let loop = try Loop(index: 0, name: "test-loop")
+        #expect(loop.stop(within: 2000))
+        #expect(!loop.submit { Issue.record("ran after the stop") })
+    }
+
+    @Test("blocks every signal on its thread")
+    func signals() throws {
+        let loop = try Loop(index: 0, name: "test-loop")
+        let arrival = Arrival()
+        loop.submit {
+            var mask = sigset_t()
+            pthread_sigmask(SIG_BLOCK, nil, &mask)
+            for signal in [SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGCHLD] { #expect(sigismember(&mask, signal) == 1) }
+            arrival.mark()
+        }
+        #expect(arrival.reaches(1))
+        #expect(loop.stop(within: 2000))
+    }
+
+    @Test("fires timers in the order of their deadlines, moved ones at the later time, cancelled ones never")
+    func timers() throws {
+        let loop = try Loop(index: 0, name: "test-loop")
+        let arrival = Arrival()
+        nonisolated(unsafe) var fired: [String] = []
+        nonisolated(unsafe) var timers: [Timer] = []
+        loop.submit {
+            func timer(_ name: String, _ milliseconds: Int) -> Timer {
+                let timer = Timer(on: loop) {
+                    fired.append(name)
+                    arrival.mark()
+                }
+                timer.set(after: milliseconds)
+                timers.append(timer)
+                return timer
+            }
+            _ = timer("third", 30)
+            _ = timer("first", 5)
+            let moved = timer("second", 1)
+            moved.set(after: 15)
+            timer("never", 10).cancel()
+            timer("never either", 10).unset()
+            let earlier = timer("fourth", 5000)
+            earlier.set(after: 45)
+        }
+        #expect(arrival.reaches(4))
+        #expect(loop.stop(within: 2000))
+        #expect(fired == ["first", "second", "third", "fourth"])
+    }
+}
