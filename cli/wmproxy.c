@@ -51,11 +51,11 @@ static void log_stats(const wmp_stats *stats, void *user) {
     char line[512];
 
     snprintf(line, sizeof line,
-             "stats: %" PRIu64 " sessions, %" PRIu64 " mappings, %" PRIu64 " visitors (%" PRIu64 " in all, %" PRIu64
-             " refused), %" PRIu64 " bytes in, %" PRIu64 " bytes out, %" PRIu64 " requests (%" PRIu64
-             " error pages), %" PRIu64 " reconnects",
+             "stats: sessions=%" PRIu64 " mappings=%" PRIu64 " visitors=%" PRIu64 " visitors_total=%" PRIu64
+             " refused=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64
+             " http_requests=%" PRIu64 " http_errors=%" PRIu64 " reconnects=%" PRIu64,
              stats->sessions, stats->mappings, stats->visitors, stats->visitors_total, stats->refused, stats->bytes_in,
-             stats->bytes_out, stats->http_requests, stats->http_errors, stats->reconnects);
+             stats->bytes_out, stats->queued_bytes, stats->http_requests, stats->http_errors, stats->reconnects);
     log_line(WMP_LOG_INFO, line, user);
 }
 

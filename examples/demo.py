@@ -93,7 +93,8 @@ def curl(url, status, *expected):
     if done.returncode != 0:
         raise Failed(done.stderr.strip())
     answer, _, code = done.stdout.rpartition("\n")
-    show(f"{code}\n" + "\n".join(f"  {line}" for line in answer.strip().splitlines()))
+    text = re.sub(r"<style>.*?</style>|<head>.*?</head>|<[^>]+>", "", answer, flags=re.S)  # a page: only its words
+    show(f"{code}\n" + "\n".join(f"  {line}" for line in text.splitlines() if line.strip()))
     if code != str(status):
         raise Failed(f"{url} is {code} instead of {status}")
     for text in expected:
@@ -119,7 +120,7 @@ def run(directory):
     try:
         programs.append(Program("server", directory / "server.yaml"))
         programs.append(Program("client", directory / "client.yaml"))
-        programs[1].wait_for(r"stats: 1 sessions?, 2 mappings")
+        programs[1].wait_for("sessions=1 mappings=2")
 
         visitor = "X-Forwarded-For: 127.0.0.1"
         curl("http://localhost:8001/", 200, "Hello from 8080", "Host: localhost:8001", visitor)
@@ -129,7 +130,7 @@ def run(directory):
         curl("https://localhost:8003/", 200, "Hello from 8080", visitor, "X-Forwarded-Proto: https")
         show("")
         for program in programs:
-            line = program.wait_for(r"stats: .*\b0 visitors \([45] in all")
+            line = program.wait_for("visitors=0 visitors_total=[45]")
             show(f"  {program.name} | {line}")
         for program in reversed(programs):
             program.stop()

@@ -5,6 +5,7 @@ Nothing here uses a fixed port, and nothing sleeps: a wait is for a socket, an e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import http.server
@@ -97,6 +98,13 @@ def closed_by_peer(sock: socket.socket) -> bool:
     except (ConnectionResetError, BrokenPipeError):
         pass
     return True
+
+
+def turned_away(address: str) -> None:
+    """Visits where nobody serves: the connection is closed or reset at once."""
+    with contextlib.suppress(ConnectionResetError):
+        with connect(address) as visitor:
+            assert visitor.recv(1) == b""
 
 
 # ---------------------------------------------------------------------------------------------------------- Waiting

@@ -96,7 +96,7 @@ def test_a_stranger_is_closed_and_nobody_else_notices(server: wmproxy.Server, po
 def test_a_stranger_who_only_sends_is_closed_too(server: wmproxy.Server, sent: bytes) -> None:
     for port in PORTS:
         with connect(server.address(port)) as stranger:
-            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            with contextlib.suppress(OSError):  # it may have been closed in the meantime
                 stranger.sendall(sent)
                 stranger.shutdown(socket.SHUT_WR)
             assert closed_by_peer(stranger)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -64,19 +65,33 @@ def test_a_service_that_speaks_something_else_is_502(web: Web, raw_service: RawS
                 assert answer.status == 502
 
 
-def test_a_client_that_is_gone_is_503(start_server: Any, start_client: Any, echo_http: Any) -> None:
+def test_a_client_that_is_lost_is_503(start_server: Any, start_client: Any, echo_http: Any) -> None:
+    script = """
+import sys, wmproxy
+with wmproxy.Client(sys.argv[1]) as client:
+    client.wait_ready()
+    print("ready", file=sys.stderr)
+    for event in client.events(): pass
+"""
     service = echo_http()
     server = start_server()
-    client = start_client(server, mapping(service.address), client_id="edge")
-    web = Web(server, client, service)
-    assert web.get("/").status_code == 200
-    client.stop()
-    wait_for_event(server, EventKind.SESSION_DOWN)
-    check_error_page(web.get("/"), 503, HOST)
-    check_error_page(web.get("/", headers={"Host": "other.test"}), 404)
-    start_client(server, mapping(service.address), client_id="edge")
-    assert web.get("/").status_code == 200
-    web.session.close()
+    options = {"server": server.address("bind_addr"), "ts": True, "token": TOKEN, "client_id": "edge"}
+    with run_python(script, json.dumps({**options, "mappings": [mapping(service.address)]})) as process:
+        process.wait_for_line(lambda line: line == "ready")
+        process.signal(signal.SIGKILL)
+        wait_for_event(server, EventKind.SESSION_DOWN, client_id="edge")
+    url = f"http://{server.address('map_http_bind')}/"
+    with requests.Session() as session:
+        session.trust_env = False
+        check_error_page(session.get(url, headers={"Host": HOST}, timeout=DEADLINE), 503, HOST)
+        check_error_page(session.get(url, headers={"Host": "other.test"}, timeout=DEADLINE), 404)
+        client = start_client(server, mapping(service.address), client_id="edge")
+        assert session.get(url, headers={"Host": HOST}, timeout=DEADLINE).status_code == 200
+        # One that is stopped takes its names along.
+        client.stop()
+        wait_for_event(server, EventKind.MAPPING_DOWN, client_id="edge", name="web")
+        wait_for_event(server, EventKind.SESSION_DOWN, client_id="edge")
+        check_error_page(session.get(url, headers={"Host": HOST}, timeout=DEADLINE), 404)
 
 
 def test_a_service_that_does_not_answer_is_504(start_server: Any, start_client: Any, echo_http: Any) -> None:

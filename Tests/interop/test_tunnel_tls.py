@@ -27,6 +27,7 @@ class Wire:
         self.target = target
         self.seen = bytearray()
         self.listener = socket.create_server(("127.0.0.1", 0))
+        self.sockets = contextlib.ExitStack()
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -37,11 +38,12 @@ class Wire:
             except OSError:
                 return
             outer = connect(self.target)
+            self.sockets.enter_context(inner)
+            self.sockets.enter_context(outer)
             for source, sink in ((inner, outer), (outer, inner)):
                 threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
-        source.settimeout(None)
         with contextlib.suppress(OSError):
             while part := source.recv(MIB):
                 self.seen += part
@@ -51,6 +53,7 @@ class Wire:
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.sockets.close()
 
 
 # ------------------------------------------------------------------------------------------------------ What goes over
@@ -81,7 +84,7 @@ def test_two_ends_that_disagree_about_tls_say_so(start_server: Any, start_client
     server = start_server(tc=server_tls)
     client = start_client(server, ts=not server_tls, ready=False)
     with pytest.raises((wmproxy.TLSError, wmproxy.ProtocolError)) as caught:
-        client.wait_ready(timeout=None)
+        client.wait_ready(timeout=5)
     assert re.search(r"TLS|\btc\b|\bts\b", str(caught.value))
     assert server.stats().sessions_total == 0
 
@@ -186,8 +189,8 @@ def test_a_server_that_is_something_else_is_named_as_such(
     for address in (echo_http().address, echo_tcp.address):
         for secure in (True, False):
             client = start_client(address, ts=secure, ready=False)
-            with pytest.raises((wmproxy.TLSError, wmproxy.ProtocolError, wmproxy.AuthError, TimeoutError)) as caught:
-                client.wait_ready(timeout=2)
+            with pytest.raises((wmproxy.TLSError, wmproxy.ProtocolError)) as caught:
+                client.wait_ready(timeout=5)
             assert address in str(caught.value)
 
 

@@ -11,16 +11,8 @@ public struct TunnelEvents: AsyncSequence, Sendable {
 
         /// The next event; nil when there will be none, or the task is cancelled.
         public mutating func next() async -> TunnelEvent? {
-            let queue = queue
-            while !Task.isCancelled {
-                // In slices, so that a cancelled task does not hold its thread.
-                switch await Blocking.value({ queue.next(until: Deadline(after: 100)) }) {
-                case .event(let event): return event
-                case .closed: return nil
-                case .none: continue
-                }
-            }
-            return nil
+            guard case .event(let event) = await queue.next() else { return nil }
+            return event
         }
     }
 

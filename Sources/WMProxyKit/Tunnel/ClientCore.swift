@@ -146,7 +146,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private func loginExpired() {
         guard case .loggingIn = state else { return }
-        lane?.lose(.stopped("the server did not answer the login: does it have 'tc: true', and is this its bind_addr?"))
+        lane?.lose(.stopped("the server did not answer the login"))
     }
 
     func laneReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
@@ -225,7 +225,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             failed(TunnelError(reason.code ?? .closed, "the session with \(options.server) is lost: \(reason)"), isLoss: true)
         case .loggingIn:
             state = .down
-            let error = refused ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)")
+            let hint = tls == nil ? ": does the server want TLS ('ts: true')?" : ""
+            let error = refused ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)\(hint)")
             refused = nil
             if error.code == .authentication { counters.loginFailures.add(1) }
             failed(error)

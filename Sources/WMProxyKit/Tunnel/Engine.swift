@@ -9,6 +9,8 @@ import WMPIO
 public final class Engine: @unchecked Sendable {
     let resolver = Resolver()
     private let most: Int
+    /// A fork's child has this object, but none of its threads.
+    private let process = getpid()
     private struct State {
         var loops: [Loop] = []
         var next = 0
@@ -97,6 +99,7 @@ public final class Engine: @unchecked Sendable {
 
     @discardableResult
     fileprivate func stop(within milliseconds: Int32) -> Bool {
+        guard process == getpid() else { return true }
         let loops = state.withLock { state in
             defer { state.loops = [] }
             return state.loops
@@ -120,7 +123,7 @@ public final class Engine: @unchecked Sendable {
         let result: Result<Engine, TunnelError> = shared.withLock { shared in
             do throws(TunnelError) {
                 let engine: Engine
-                if let shared { engine = shared } else { engine = try Engine(EngineOptions(threads: nil)) }
+                if let shared, shared.process == getpid() { engine = shared } else { engine = try Engine(EngineOptions(threads: nil)) }
                 try engine.retainUser()
                 shared = engine
                 return .success(engine)

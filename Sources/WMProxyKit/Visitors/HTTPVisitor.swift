@@ -52,6 +52,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     var response = ResponseHead()
     var responseBody: BodyReader?
     var downstream: Downstream?
+    /// 1xx answers to the request so far.
+    var interims = 0
     /// Part of a response's head.
     var responseInbox = ByteBuffer()
     /// For the visitor, not yet taken by its socket.

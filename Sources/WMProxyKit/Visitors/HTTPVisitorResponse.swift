@@ -3,6 +3,9 @@ import WMPWire
 
 /// The way back: the service's answer, from the stream to the visitor.
 extension HTTPVisitor {
+    /// 1xx answers before a final one; a service that sends more is out of its mind.
+    private static let maxInterims = 32
+
     // MARK: From the stream
 
     /// Inside the lane's reading: `bytes` are borrowed, and nothing may read into the loop's scratch.
@@ -54,9 +57,12 @@ extension HTTPVisitor {
             let context = ResponseContext(request, keepAlive: request.keepAlive)
             let way = try response.writeDownstream(from: input, context: context, into: &outbox)
             if response.isInterim {
+                interims += 1
+                guard interims <= Self.maxInterims else { throw HTTPViolation(status: 502, reason: "too many interim responses") }
                 response.reset()
                 return length
             }
+            interims = 0
             answerBegan()
             downstream = way
             if response.status == 101 {

@@ -1,4 +1,5 @@
 import CWMProxyShims
+import Glibc
 import WMPIO
 
 /// The one thread on which the host's callbacks run, so that they may block without holding up a loop.
@@ -26,6 +27,8 @@ final class Notifier: @unchecked Sendable {
     private var thread: UInt = 0
     private var isStarted = false
     private var isStopping = false
+    /// The process of the thread: a fork's child has this object, but not the thread.
+    private var process: pid_t = 0
 
     private static let messageCapacity = 4096
 
@@ -53,6 +56,7 @@ final class Notifier: @unchecked Sendable {
 
     private func add(_ item: Work) throws(SystemError) -> Token {
         try monitor.locked { () throws(SystemError) in
+            if isStarted, process != getpid() { forgetParent() }
             // A thread that is on its way out is awaited before another starts.
             while isStopping { _ = monitor.wait(until: nil) }
             lastNumber += 1
@@ -72,6 +76,7 @@ final class Notifier: @unchecked Sendable {
                 throw SystemError("pthread_create", code)
             }
             isStarted = true
+            process = getpid()
             return token
         }
     }
@@ -80,6 +85,7 @@ final class Notifier: @unchecked Sendable {
     /// it does not wait.
     func remove(_ token: Token) {
         let last: UInt? = monitor.locked {
+            guard process == getpid() else { return nil }
             let isInside = isStarted && wmps_thread_is_current(thread) != 0
             if case .messages = work[token] {
                 while !messages.isEmpty, !isInside { _ = monitor.wait(until: nil) }
@@ -98,6 +104,14 @@ final class Notifier: @unchecked Sendable {
             isStopping = false
             monitor.signal()
         }
+    }
+
+    private func forgetParent() {
+        work.removeAll()
+        messages.removeAll()
+        running = nil
+        isStarted = false
+        isStopping = false
     }
 
     private func run() {
