@@ -53,8 +53,6 @@ private let near = "server: 127.0.0.1:1\n"
         (closed + "ping_timeout: 5s\n", 3, 1, "'ping_timeout' (5s) must be longer than 'ping_interval' (5s)"),
         (closed + "ping_interval: 20s\n", 3, 1, "must be longer"),
         (closed + "mode: client\n", 3, 1, "configuration of a client, not of a server"),
-        (closed + "two_way_tls: true\n", 3, 1, "not available in this version"),
-        (closed + "deny: 10.0.0.0/8\n", 3, 1, "not available in this version"),
     ])
     func whatCannotWorkOrIsNotSafeIsRefused(text: String, line: Int, column: Int, reason: String) {
         let error = serverProblem(text)
@@ -74,6 +72,8 @@ private let near = "server: 127.0.0.1:1\n"
         (closed + "token: x\nmap_cert: a\nmap_key: b\n", ["'map_cert' has no effect"]),
         (closed + "token: x\ncert: a\nkey: b\n", ["'cert' has no effect"]),
         (closed + "token: x\nmap_tcp_bind: 127.0.0.2:1\n", []),
+        (closed + "token: x\ntwo_way_tls: true\n", ["'two_way_tls' is not active"]),
+        (closed + "token: x\ndeny: 10.0.0.0/8\n", ["'deny' is not active"]),
         (closed + "token: x\nheaders: ['+ a b']\nflag: 7\n", ["'headers' is not active"]),
         ("bind_addr: 127.0.0.1:0\nmap_http_bind: 127.0.0.1:0\ntoken: x", []),
     ])
@@ -158,7 +158,6 @@ private let near = "server: 127.0.0.1:1\n"
                 + "mappings:\n- {mode: http, domain: D.x, local_addr: 1}\n- {mode: http, domain: d.x., local_addr: 1}",
             4, 16, "mappings 'http-1' and 'http-2' both take the visitors of d.x"
         ),
-        (near + "mappings: [{mode: tcp, local_addr: 1, allow: 10.0.0.0/8}]\n", 2, 39, "not available in this version"),
     ])
     func whatCannotWorkOrIsNotSafeIsRefused(text: String, line: Int, column: Int, reason: String) {
         let error = clientProblem(text)
@@ -181,6 +180,7 @@ private let near = "server: 127.0.0.1:1\n"
             ["mapping 'tcp-2' has no visitors: the TCP edge serves 'tcp-1'"]
         ),
         (near + "mappings: [{mode: tcp, local_addr: 1, remote_addr: 2}]", ["'remote_addr' is not active"]),
+        (near + "mappings: [{mode: tcp, local_addr: 1, allow: 10.0.0.0/8}]", ["'allow' is not active"]),
         (near + "two_way_tls: true\ncert: a\n", ["'two_way_tls' is not active", "'cert' is not active"]),
     ])
     func whatIsOddIsToldOf(text: String, expected: [String]) throws {

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 passed=0
 failed=0
 for rule in Tests/project/rules/"${1:-}"*; do
-    [ -x "$rule" ] || continue
+    [ -f "$rule" ] && [ -x "$rule" ] || continue
     name=$(basename "$rule")
     name=${name%.*}
     if output=$("$rule" 2>&1); then

@@ -8,7 +8,7 @@ package struct ClientOptions: Sendable, Equatable {
     /// Who this client is to the server; nil: made at start.
     package var clientID: String?
     package var credential: Credential?
-    /// SHA-256 of the server's certificate, 32 bytes.
+    /// SHA-256 of the SubjectPublicKeyInfo of the server's certificate, 32 bytes.
     package var fingerprint: [UInt8]?
     /// Who may have signed the server's certificate; nil: that is not what decides.
     package var authority: CertificateAuthority?

@@ -16,8 +16,6 @@ struct Option: Sendable {
         case active
         /// Checked like any other, then reported as not active yet.
         case later
-        /// Not active yet and refused: whoever sets it relies on being protected by it.
-        case refused
     }
 
     let name: String

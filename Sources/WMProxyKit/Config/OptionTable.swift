@@ -56,10 +56,10 @@ extension Option {
                 + "loopback address."
         ),
         Option(
-            .server, "allow", .networks, "", .refused,
+            .server, "allow", .networks, "", .later,
             "The only visitors that are let in. Not set: all."),
         Option(
-            .server, "deny", .networks, "", .refused,
+            .server, "deny", .networks, "", .later,
             "Visitors that are turned away, before `allow` is looked at."),
         Option(
             .server, "proxy_allow", .texts, "", .later,
@@ -96,7 +96,7 @@ extension Option {
             .server, "domain", .hostName, "", .later,
             "The name in the certificate that is made at start."),
         Option(
-            .server, "two_way_tls", .boolean, "false", .refused,
+            .server, "two_way_tls", .boolean, "false", .later,
             "Tunnel clients must show a certificate signed by `ca`."),
         Option(
             .server, "ca", .path, "", .later,
@@ -222,7 +222,8 @@ extension Option {
             "The name the server's certificate must have, checked together with `ca`. Not set: the host of `server`."),
         Option(
             .client, "fingerprint", .fingerprint, "", .active,
-            "The SHA-256 digest of the server's certificate: no other certificate is accepted."),
+            "The SHA-256 digest of the public key (SubjectPublicKeyInfo) in the server's certificate, as the server logs it: "
+                + "no other key is accepted."),
         Option(
             .client, "insecure", .boolean, "false", .active,
             "Accepts what is otherwise refused as unsafe: a server that cannot be verified, or a credential "
@@ -286,10 +287,10 @@ extension Option {
             .mapping, "proxy_protocol", .choice(["v1", "v2"]), "", .later,
             "Tells the local service the visitor's address in a PROXY protocol header of that version."),
         Option(
-            .mapping, "allow", .networks, "", .refused,
+            .mapping, "allow", .networks, "", .later,
             "The only visitors that are let in. Not set: all."),
         Option(
-            .mapping, "deny", .networks, "", .refused,
+            .mapping, "deny", .networks, "", .later,
             "Visitors that are turned away, before `allow` is looked at."),
     ]
 

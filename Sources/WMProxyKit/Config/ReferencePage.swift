@@ -16,7 +16,6 @@ extension Option {
             switch status {
             case .active: ""
             case .later: " *Not active yet.*"
-            case .refused: " *Not available yet: setting it is an error.*"
             }
         return "| `\(name)` | \(kind.label) | \(shownDefault) | \(summary)\(mark) |\n"
     }

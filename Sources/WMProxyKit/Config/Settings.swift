@@ -95,11 +95,6 @@ struct Settings: Sendable, Equatable {
                 .init(
                     asksForNothing ? .info : .warning, "'\(option.name)' is not active in this version yet",
                     at: position))
-        case .refused where asksForNothing: break
-        case .refused:
-            throw ConfigError(
-                "'\(option.name)' is not available in this version yet, and going on without it would not be safe",
-                at: position)
         }
     }
 }
