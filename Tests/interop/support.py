@@ -100,6 +100,19 @@ def closed_by_peer(sock: socket.socket) -> bool:
     return True
 
 
+def wait_until_closed(address: str) -> None:
+    """Visits again and again, until the port is closed."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        try:
+            connect(address).close()
+        except ConnectionResetError:
+            pass  # it was in the queue when the port was closed
+        except ConnectionRefusedError:
+            return
+    raise AssertionError(f"{address} is still open after {DEADLINE} s")
+
+
 def turned_away(address: str) -> None:
     """Visits where nobody serves: the connection is closed or reset at once."""
     with contextlib.suppress(ConnectionResetError):
@@ -258,9 +271,12 @@ def interrupt(process: Process) -> None:
     process.signal(signal.SIGINT)
 
 
-def process_tasks() -> int:
-    return len(os.listdir("/proc/self/task"))
+def engine_threads() -> list[str]:
+    """The names of the engine's threads in this process. Python's own have the process's name."""
+    names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    return sorted(name for name in names if name.startswith("wmp"))
 
 
-def process_files() -> int:
+def open_files() -> int:
+    """The number of descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))

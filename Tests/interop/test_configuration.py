@@ -84,7 +84,7 @@ def test_an_unknown_key_is_a_config_error_that_knows_a_better_one() -> None:
         ("tc: true\nbind_addr: 127.0.0.1:99999\n", (2, 12), "99999"),
         ("bind_addr: 127.0.0.1:0\ntc: perhaps\n", (2, 5), "perhaps"),
         ("bind_addr: 127.0.0.1:0\nmappings: 3\n", (2, 1), "mappings"),
-        ("tc: true\nbind_addr: [1, 2\n", (2, 12), "bind_addr"),
+        ("tc: true\nbind_addr: [1, 2\n", (3, 1), "did not find"),
         ("bind_addr: 127.0.0.1:0\nbind_addr: 127.0.0.1:0\n", (2, 1), "bind_addr"),
         ("- a\n- b\n", (1, 1), ""),
     ],

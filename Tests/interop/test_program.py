@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from services import EchoHTTP, refusing_address
-from support import DEADLINE, PROGRAM, ROOT, Process, connect, field, raw_request, split
+from support import DEADLINE, PROGRAM, ROOT, Process, connect, field, raw_request, split, wait_until_closed
 
 PURPOSES = {
     "bind_addr": "tunnel clients",
@@ -147,7 +147,7 @@ def test_visitors_who_are_there_may_finish(run: Any, echo_http: Callable[..., Ec
         answer, _ = raw_request(visitor, "GET /one HTTP/1.1\nHost: localhost")
         assert answer.status == 200
         server.signal(signal.SIGTERM)
-        server.wait_for_line(re.compile("stopping").search)
+        wait_until_closed(visitors)
         answer, _ = raw_request(visitor, "GET /two HTTP/1.1\nHost: localhost\nConnection: close")
         assert answer.status == 200
     assert server.finish() == 0

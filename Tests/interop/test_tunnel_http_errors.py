@@ -11,8 +11,19 @@ from typing import Any
 import pytest
 import requests
 
+from conftest import TOKEN
 from services import HOST, RawService, Web, mapping, refusing_address
-from support import DEADLINE, closed_by_peer, connect, payload, raw_request, read_response, read_until, wait_for_event
+from support import (
+    DEADLINE,
+    closed_by_peer,
+    connect,
+    payload,
+    raw_request,
+    read_response,
+    read_until,
+    run_python,
+    wait_for_event,
+)
 from wmproxy import EventKind
 
 
