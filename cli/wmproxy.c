@@ -27,10 +27,11 @@ struct options {
     const char *config;
     int check;
     int stats_seconds;
-    wmp_log_level level;
 };
 
 /* ---------------------------------------------------------------------------------------------------- Messages -- */
+
+static wmp_log_level least = WMP_LOG_INFO; /* what the library logs, and what we do */
 
 /* One line on stderr, with the time in UTC. stderr is unbuffered, and glibc sends one fprintf in one write. */
 static void log_line(wmp_log_level level, const char *message, void *user) {
@@ -45,6 +46,11 @@ static void log_line(wmp_log_level level, const char *message, void *user) {
     if (gmtime_r(&now.tv_sec, &utc) != NULL)
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
     fprintf(stderr, "%s.%03ldZ %-7s %s\n", stamp, now.tv_nsec / 1000000, name, message);
+}
+
+static void say(const char *message) {
+    if (least >= WMP_LOG_INFO)
+        log_line(WMP_LOG_INFO, message, NULL);
 }
 
 static void log_stats(const wmp_stats *stats, void *user) {
@@ -123,10 +129,10 @@ static int parse_options(int argc, char **argv, struct options *options) {
             options->stats_seconds = (int)seconds;
             break;
         case 'v':
-            options->level = WMP_LOG_DEBUG;
+            least = WMP_LOG_DEBUG;
             break;
         case 'q':
-            options->level = WMP_LOG_WARNING;
+            least = WMP_LOG_WARNING;
             break;
         case OPTION_VERSION:
             printf("wmproxy %s\n", wmp_version_string());
@@ -182,7 +188,7 @@ static int wait_for(const sigset_t *stops) {
 /* The second signal, while the main thread is in a stop that waits for visitors. */
 static void *second_signal(void *stops) {
     wait_for(stops);
-    log_line(WMP_LOG_INFO, "stopped at once, on a second signal", NULL);
+    say("stopped at once, on a second signal");
     _exit(0);
     return NULL;
 }
@@ -199,7 +205,7 @@ static int run(const struct options *options) {
     if (wmp_config_check_file(options->config, &role, NULL, 0) < 0)
         return failed();
     take_signals(&stops);
-    wmp_set_log_callback(options->level, log_line, NULL);
+    wmp_set_log_callback(least, log_line, NULL);
     if (role == WMP_ROLE_SERVER) {
         status = wmp_server_start_file(NULL, options->config, &server);
         if (status >= 0 && interval_ms > 0)
@@ -212,19 +218,19 @@ static int run(const struct options *options) {
     if (status < 0)
         return failed();
 
-    log_line(WMP_LOG_INFO, wait_for(&stops) == SIGINT ? "stopping, on SIGINT" : "stopping, on SIGTERM", NULL);
+    say(wait_for(&stops) == SIGINT ? "stopping, on SIGINT" : "stopping, on SIGTERM");
     if (pthread_create(&waiter, NULL, second_signal, &stops) == 0)
         pthread_detach(waiter);
     status = server != NULL ? wmp_server_stop(server, DRAIN_MS) : wmp_client_stop(client, DRAIN_MS);
     if (status < 0)
         return failed();
     wmp_set_log_callback(WMP_LOG_ERROR, NULL, NULL); /* returns when the last message is out */
-    log_line(WMP_LOG_INFO, "stopped", NULL);
+    say("stopped");
     return 0;
 }
 
 int main(int argc, char **argv) {
-    struct options options = {NULL, 0, 0, WMP_LOG_INFO};
+    struct options options = {NULL, 0, 0};
     int status = parse_options(argc, argv, &options);
 
     if (status >= 0)

@@ -72,8 +72,8 @@ static void with_tls(const char *tls, const char *bytes) {
 
     start_service(echo, echo_address, sizeof echo_address);
     start_service(mirror, mirror_address, sizeof mirror_address);
-    snprintf(config, sizeof config, "{bind_addr: '127.0.0.1:0', map_http_bind: '127.0.0.1:0', "
-                                    "map_tcp_bind: '127.0.0.1:0', tc: %s, token: secret}", tls);
+    snprintf(config, sizeof config, "{bind_addr: '127.0.0.1:0', map_http_bind: '127.0.0.1:0', map_https_bind: "
+             "'127.0.0.1:0', map_tcp_bind: '127.0.0.1:0', tc: %s, token: secret}", tls);
     EXPECT(WMP_OK, wmp_server_start(NULL, config, &server));
     EXPECT(WMP_OK, wmp_server_address(server, "bind_addr", tunnel, sizeof tunnel));
     EXPECT(WMP_OK, wmp_server_address(server, "map_http_bind", http, sizeof http));

@@ -62,7 +62,7 @@ def test_the_address_has_the_port_that_0_became(start_server: Any) -> None:
         host, port = split(server.address(listener))
         assert host == "127.0.0.1"
         ports.add(port)
-        connect(server.address(listener)).close()
+    connect(server.address("map_https_bind")).close()
     assert len(ports) == 4 and 0 not in ports
 
 

@@ -77,7 +77,6 @@ Host: {HOST}
 Connection: keep-alive, X-Secret
 Keep-Alive: timeout=5
 Proxy-Connection: keep-alive
-Proxy-Authorization: Basic eDp5
 Proxy: evil
 TE: gzip
 X-Secret: nominated
@@ -85,7 +84,7 @@ X-Public: stays
 """,
         )
     report = json.loads(body)
-    for name in ("Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Proxy", "TE", "X-Secret"):
+    for name in ("Keep-Alive", "Proxy-Connection", "Proxy", "TE", "X-Secret"):
         assert field(report, name) == [], name
     assert field(report, "X-Public") == ["stays"]
 

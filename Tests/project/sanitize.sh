@@ -5,14 +5,20 @@ cd "$(dirname "$0")/../.."
 
 kind=$1
 scratch=$PWD/.build/$kind
-clang=$(dirname "$(readlink -f "$(command -v swift)")")/clang # its runtime has to be the one of Swift's compiler
+toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
+clang=$toolchain/bin/clang # the runtime has to be that of Swift's compiler; ThreadSanitizer's one names libdispatch
+runtime=$toolchain/lib/swift/linux
 export SWIFT_BACKTRACE=enable=no
 
-swift test --quiet --disable-xctest --sanitize "$kind" --scratch-path "$scratch"
+failed=0
+swift test --quiet --disable-xctest --sanitize "$kind" --scratch-path "$scratch" || failed=1
 
 swift build --quiet --product wmproxy --sanitize "$kind" --scratch-path "$scratch"
 library=$(swift build --sanitize "$kind" --scratch-path "$scratch" --show-bin-path)
 mkdir -p "$scratch/pkgconfig"
 sed -e "s|@PREFIX@|$PWD|; s|@LIBDIR@|$library|; s|@INCLUDEDIR@|$PWD/include|; s|@VERSION@|0|" \
     packaging/wmproxy.pc.in >"$scratch/pkgconfig/wmproxy.pc"
-PKG_CONFIG_PATH="$scratch/pkgconfig" CC=$clang CFLAGS="-fsanitize=$kind" HOST_SECONDS=300 Tests/c/run.sh
+export PKG_CONFIG_PATH=$scratch/pkgconfig CC=$clang CFLAGS="-fsanitize=$kind" HOST_SECONDS=300
+export LDFLAGS="-L$runtime -ldispatch -lBlocksRuntime -Wl,-rpath,$runtime"
+Tests/c/run.sh || failed=1
+exit $failed

@@ -41,11 +41,18 @@ package enum ConfigRole: String, Sendable {
             self = .client
         } else if keys.contains("bind_addr") || keys.contains(where: { $0.hasPrefix("map_") }) {
             self = .server
+        } else if let entry = entries.first(where: { !Self.knows($0.key) }) {
+            // A misspelt key is likelier than a missing one.
+            throw ConfigError(Option.unknown(entry.key, in: keys.contains("ts") ? .client : .server), at: entry.position)
         } else {
             throw ConfigError(
                 "neither a server nor a client: 'bind_addr' makes it a server, 'server' makes it a client",
                 at: root.position)
         }
+    }
+
+    private static func knows(_ key: String) -> Bool {
+        Option.find(key, in: .server) != nil || Option.find(key, in: .client) != nil
     }
 
     private static func stated(_ mode: Node.Entry) throws(ConfigError) -> ConfigRole? {

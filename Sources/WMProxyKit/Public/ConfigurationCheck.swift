@@ -46,7 +46,7 @@ public struct ConfigurationCheck: Sendable, Equatable {
     }
 
     private static func certified<R>(_ body: () throws(TLSError) -> R) throws(TunnelError) -> R {
-        do throws(TLSError) { return try body() } catch { throw TunnelError(.certificate, error.description) }
+        do throws(TLSError) { return try body() } catch { throw TunnelError(error) }
     }
 }
 

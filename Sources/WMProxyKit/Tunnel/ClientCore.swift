@@ -69,7 +69,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         } catch let error as SystemError {
             throw TunnelError(error, doing: "cannot start the engine")
         } catch let error as TLSError {
-            throw TunnelError(.certificate, error.description)
+            throw TunnelError(error)
         } catch {
             throw TunnelError(.internalError, "\(error)")
         }
@@ -122,7 +122,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private static func hint(_ error: ConnectionError) -> String {
         let text = error.description
-        return text.contains("wrong version number") || text.contains("closed the connection during")
+        return ["wrong version number", "alert protocol version", "closed the connection during"].contains(where: text.contains)
             ? ": does the server have 'tc: true', and is this its bind_addr?" : ""
     }
 
@@ -155,8 +155,13 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         case (.loggingIn(let proof), .welcome): try receive(Welcome(payload: payload), proof)
         case (.loggingIn, .reject):
             let refusal = try Refusal(payload: payload)
+            let code: TunnelError.Code = switch refusal.code {
+            case .loginFailed: .authentication
+            case .encryptionRequired: .tls
+            default: .refused
+            }
             refused = TunnelError(
-                refusal.code == .loginFailed ? .authentication : .refused,
+                code,
                 refusal.text.isEmpty ? "the server refused the login" : "the server refused the login: \(refusal.text)")
             lane?.lose(.closed)
         case (.up, .mapped): receive(try Mapped(payload: payload))
@@ -249,7 +254,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private func leaveIfIdle() {
         guard case .leaving = state, let lane, lane.mux.streamCount == 0 else { return }
-        loop.later { lane.lose(.stopped("the server goes away")) }
+        loop.later { lane.close(.goAway, Refusal(code: .shuttingDown, text: "the server goes away")) }
     }
 
     // MARK: Mappings

@@ -41,16 +41,29 @@ final class Doorman: ConnectionHandler {
     private func identify(_ first: UInt8) {
         let isHandshake = first == 0x16  // RFC 8446 §5.1: a handshake record
         guard let context = shard.core.tunnelContext else {
-            guard !isHandshake else { return end("it speaks TLS, this server does not: set 'tc: true' here or 'ts: false' there") }
+            guard !isHandshake else {
+                return end("it speaks TLS, this server does not: set 'tc: true' here or 'ts: false' there", Self.alert)
+            }
             return becomeSession()
         }
         guard isHandshake else {
-            return end(first == ProtocolLimits.preface[0]
-                ? "it speaks without TLS, this server wants it: set 'ts: true' there" : "it speaks neither TLS nor the tunnel's protocol")
+            guard first == ProtocolLimits.preface.first else { return end("it speaks neither TLS nor the tunnel's protocol") }
+            return end("it speaks without TLS, this server wants it: set 'ts: true' there", Self.refusal)
         }
         isSealing = true
         do throws(TLSError) { try connection.startTLS(context) } catch { end("\(error)") }
     }
+
+    /// A fatal alert, protocol_version (RFC 8446 §6.2), for a peer that waits for a TLS answer.
+    private static let alert: [UInt8] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46]
+
+    /// A REJECT for a tunnel client that came without TLS.
+    private static let refusal: [UInt8] = {
+        let payload = Refusal(code: .encryptionRequired, text: "this server takes TLS only: set 'ts: true'").payload
+        var frame = [UInt8](repeating: 0, count: FrameHeader.size)
+        frame.withUnsafeMutableBytes { FrameHeader(length: payload.count, type: .reject, stream: 0).write(to: $0) }
+        return frame + payload
+    }()
 
     func connectionOpened() {
         guard isSealing else { return }
@@ -68,9 +81,16 @@ final class Doorman: ConnectionHandler {
     func connectionFailed(_ error: ConnectionError) { end("\(error)") }
     func connectionWritable() {}
 
-    func end(_ reason: String) {
+    /// Closes, with a last word where the peer would understand one.
+    func end(_ reason: String, _ farewell: [UInt8] = []) {
         timer.cancel()
-        connection.close()
+        if farewell.isEmpty {
+            connection.close()
+        } else {
+            // A few bytes into an empty socket: taken whole or lost with the peer.
+            _ = farewell.withUnsafeBytes { connection.write($0) }
+            connection.closeLingering()
+        }
         shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
         shard.doormanEnded(self, becoming: nil)
     }

@@ -38,7 +38,7 @@ final class ServerCore: @unchecked Sendable {
         } catch let error as SystemError {
             throw TunnelError(error, doing: "cannot start the engine")
         } catch let error as TLSError {
-            throw TunnelError(.certificate, error.description)
+            throw TunnelError(error)
         } catch {
             throw TunnelError(.internalError, "\(error)")
         }
@@ -121,7 +121,8 @@ final class ServerCore: @unchecked Sendable {
 
     /// Runs `body` on the shard's loop: at once if that is this one.
     func on(_ shard: ServerShard, _ body: @escaping (ServerShard) -> Void) {
-        if shard.loop.isCurrent { body(shard) } else { shard.loop.submit { body(shard) } }
+        guard !shard.loop.isCurrent else { return body(shard) }
+        shard.loop.submit { [self] in withExtendedLifetime(self) { body(shard) } }
     }
 
     // MARK: Counts
@@ -243,6 +244,9 @@ final class ServerCore: @unchecked Sendable {
 }
 
 extension TunnelError {
+    /// A certificate or key that cannot be used.
+    init(_ error: TLSError) { self.init(error.isFile ? .file : .certificate, error.description) }
+
     /// A system call's failure, with what it was for.
     init(_ error: SystemError, doing what: String) {
         let (code, hint): (Code, String) = switch error.code {

@@ -5,7 +5,8 @@ import WMPWire
 ///
 /// @unchecked Sendable: confined to `loop`, but for `core`, `index` and `counters`.
 final class ServerShard: @unchecked Sendable {
-    let core: ServerCore
+    /// The core owns the shards. What runs here for it, its jobs, keep it alive meanwhile.
+    unowned let core: ServerCore
     let index: Int
     let loop: Loop
     let counters = Counters()
@@ -153,6 +154,10 @@ final class ServerShard: @unchecked Sendable {
             session.resetStreams()
             session.close(Refusal(code: .shuttingDown, text: "the server stops"))
         }
-        done()
+        // Not from here: the core may go once it is told, and this may have been called from deep inside it.
+        loop.submit { [core] in
+            done()
+            withExtendedLifetime(core) {}
+        }
     }
 }

@@ -101,7 +101,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         stay.visitor = nil
         stay = Stay()
         // The last that this loop does with it.
-        other.loop.submit { other.arrive(self) }
+        other.core.on(other) { $0.arrive(self) }
     }
 
     /// Ends now. An answer under way is cut off, and the visitor sees that it is.

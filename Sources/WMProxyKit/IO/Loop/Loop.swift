@@ -177,8 +177,11 @@ package final class Loop: @unchecked Sendable {
             return inbox.jobs
         }
         for job in rest { job.run() }
+        // What is left refers back to this loop.
         watched.removeAll()
         laterJobs.removeAll()
+        flushes.removeAll()
+        timers = TimerQueue()
     }
 
     @inline(__always)

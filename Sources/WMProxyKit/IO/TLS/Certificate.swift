@@ -39,7 +39,7 @@ package final class Certificate: @unchecked Sendable {
             keyBytes = try System.readFile(keyPath, limit: 1 << 20)
         } catch {
             release()
-            throw TLSError("\(keyPath): \(error.text)")
+            throw TLSError("\(keyPath): \(error.text)", isFile: true)
         }
         ERR_clear_error()
         let key = withMemoryBIO(keyBytes) { bio in
@@ -62,7 +62,7 @@ package final class Certificate: @unchecked Sendable {
     private static func certificates(_ path: String) throws(TLSError) -> [OpaquePointer] {
         let bytes: [UInt8]
         do throws(SystemError) { bytes = try System.readFile(path, limit: 1 << 20) } catch {
-            throw TLSError("\(path): \(error.text)")
+            throw TLSError("\(path): \(error.text)", isFile: true)
         }
         ERR_clear_error()
         let links = withMemoryBIO(bytes) { bio in

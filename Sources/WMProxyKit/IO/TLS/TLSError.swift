@@ -3,8 +3,13 @@ import CWMProxyOpenSSL
 /// Why a TLS handshake or connection failed.
 package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     package let description: String
+    /// A certificate's or key's file could not be read at all.
+    package let isFile: Bool
 
-    package init(_ description: String) { self.description = description }
+    package init(_ description: String, isFile: Bool = false) {
+        self.description = description
+        self.isFile = isFile
+    }
 
     /// What OpenSSL's queue of this thread says, the oldest entry first, and empties it.
     static func queued(_ context: String) -> TLSError {

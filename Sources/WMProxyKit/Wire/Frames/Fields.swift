@@ -30,7 +30,9 @@ package struct FieldReader {
     /// A text of at most `max` bytes of UTF-8 without control characters; "" if absent.
     package func text(_ key: UInt8, max: Int) throws(ProtocolViolation) -> String {
         let value = try bytes(key, max: max)
-        guard !value.contains(where: { $0 < 0x20 || $0 == 0x7F }), let text = String(validating: value, as: UTF8.self)
+        // Texts end in logs: the C1 controls, U+009B among them, would steer a terminal as well.
+        guard let text = String(validating: value, as: UTF8.self),
+            text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) })
         else { throw ProtocolViolation("field \(key) is not a text") }
         return text
     }

@@ -123,6 +123,8 @@ package struct SessionError: RawRepresentable, Hashable, Sendable {
     package static let taken = SessionError(rawValue: 5)
     package static let protocolViolation = SessionError(rawValue: 6)
     package static let unanswered = SessionError(rawValue: 7)
+    /// The client spoke without TLS to a server that wants it.
+    package static let encryptionRequired = SessionError(rawValue: 8)
 }
 
 /// A refusal or a farewell: REJECT (login), GO_AWAY (session).

@@ -10,6 +10,8 @@ enum FieldName: UInt8 {
     case http2Settings
     case keepAlive
     case proxy
+    case proxyAuthenticate
+    case proxyAuthorization
     case proxyConnection
     case server
     case te
@@ -27,14 +29,13 @@ enum FieldName: UInt8 {
     /// `Content_Length`.
     case shadow
 
-    /// Fields about one connection, never forwarded (RFC 9110 §7.6.1), and those that must never reach a service:
+    /// Fields about one connection (RFC 9110 §7.6.1) or between a client and its proxy (§11.7), never forwarded, and those that must never reach a service:
     /// `Proxy` becomes the environment variable HTTP_PROXY under CGI, `HTTP2-Settings` belongs to an upgrade that is
     /// not offered here.
     var isHopByHop: Bool {
         switch self {
-        case .connection, .http2Settings, .keepAlive, .proxy, .proxyConnection, .te, .trailer, .transferEncoding,
-            .upgrade,
-            .shadow:
+        case .connection, .http2Settings, .keepAlive, .proxy, .proxyAuthenticate, .proxyAuthorization,
+            .proxyConnection, .te, .trailer, .transferEncoding, .upgrade, .shadow:
             true
         default: false
         }
@@ -102,6 +103,8 @@ enum FieldName: UInt8 {
         case 17:
             if spells("transfer-encoding") { return .transferEncoding }
             if spells("x-forwarded-proto") { return .xForwardedProto }
+        case 18: if spells("proxy-authenticate") { return .proxyAuthenticate }
+        case 19: if spells("proxy-authorization") { return .proxyAuthorization }
         default: break
         }
         return range.count > 12 && spells("x-forwarded-") ? .xForwardedOther : .other

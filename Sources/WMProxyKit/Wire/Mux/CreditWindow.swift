@@ -41,7 +41,9 @@ package struct ReceiveWindow: Equatable {
     /// Counts an arriving DATA frame.
     @inline(__always)
     package mutating func take(_ length: Int) throws(ProtocolViolation) {
-        guard length <= available else { throw ProtocolViolation("DATA of \(length) bytes beyond the credit of \(available)") }
+        guard available > 0, length <= available else {
+            throw ProtocolViolation("DATA of \(length) bytes beyond the credit of \(available)")
+        }
         let charge = SendWindow.charge(length)
         available -= charge
         // What the frame cost beyond its bytes holds no memory here: it is owed back at once.

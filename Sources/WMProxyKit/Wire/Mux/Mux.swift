@@ -105,7 +105,8 @@ package final class Mux {
 
     /// Resets every stream, as a server or client does that stops.
     package func resetAll(_ error: StreamError) {
-        for stream in streams.values {
+        // What one stream's end sets off may end others: no hook of those is called any more.
+        for stream in streams.values where !stream.isClosed {
             stream.reset(error)
             stream.receiveReset(error, error.explanation)
         }
@@ -120,13 +121,16 @@ package final class Mux {
 
     /// The lane has room again: lets the waiting streams send, in turn.
     package func serveWaiting() {
-        guard hasRoom, !waiting.isEmpty else { return }
-        let turn = waiting
-        waiting.removeAll(keepingCapacity: true)
-        for stream in turn { stream.isWaiting = false }
-        for stream in turn where !stream.isClosed {
-            if hasRoom { stream.canSend() } else { wait(stream) }
+        // Whoever wants more queues behind those that had nothing yet. `canSend` may lose the lane, and with it the queue.
+        let turn = waiting.count
+        var served = 0
+        while served < turn, served < waiting.count, hasRoom {
+            let stream = waiting[served]
+            served += 1
+            stream.isWaiting = false
+            if !stream.isClosed { stream.canSend() }
         }
+        waiting.removeFirst(min(served, waiting.count))
     }
 
     // MARK: Sending
@@ -271,6 +275,9 @@ package final class Mux {
     }
 
     private func handle(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) throws(ProtocolViolation) {
+        guard output.count <= (acceptsStreams ? ProtocolLimits.maxUnread : ProtocolLimits.maxUnreadInLogin) else {
+            throw ProtocolViolation("\(output.count) bytes of answers are not read")
+        }
         let bytes = Span<UInt8>(_unsafeBytes: payload)
         guard header.type.belongsToStream else {
             try owner.muxReceived(header.type, bytes)
