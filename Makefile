@@ -123,7 +123,7 @@ tsan: ## the same under ThreadSanitizer
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser, SECONDS_EACH=60
-	@Tests/Fuzz/run.sh $(SECONDS_EACH)
+	@Tests/project/fuzz.sh $(SECONDS_EACH)
 
 .PHONY: bench
 bench: build ## compare with haproxy and ssh -R: one table. ARGS=--quick

@@ -107,7 +107,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     /// Ends now. An answer under way is cut off, and the visitor sees that it is.
     func close() {
         guard state != .closed else { return }
-        let isCut = state == .exchange || state == .tunnel || (state == .closing && !outbox.isEmpty)
+        let isCut = state == .exchange || state == .tunnel || !outbox.isEmpty
         dropUpstream(cleanly: state == .head)
         state = .closed
         timer?.cancel()
@@ -133,7 +133,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     /// The server stops: no request is taken any more, those under way may end.
     func drain() {
         isDraining = true
-        if state == .head, inbox.isEmpty { close() }
+        if state == .head, inbox.isEmpty { finish() }
     }
 
     func connectionFailed(_ error: ConnectionError) {
@@ -199,7 +199,11 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
                 case .over: return nil
                 }
             }
-            guard state != .closed, state != .closing, !hasEnded else { return nil }
+            guard state != .closed, state != .closing else { return nil }
+            guard !hasEnded else {
+                endInput()
+                return nil
+            }
             switch read() {
             case .more: break
             case .none: return nil
@@ -225,8 +229,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         case .bytes(let count): return take(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
         case .wouldBlock: return .none
         case .end:
-            visitorEnded()
-            return .none
+            hasEnded = true
+            return .more
         case .failed:
             close()
             return .none
@@ -252,13 +256,14 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         return .more
     }
 
-    private func visitorEnded() {
-        hasEnded = true
+    /// The visitor sends no more, and what it has sent is used as far as it can be.
+    private func endInput() {
         switch state {
-        case .head: close()
+        case .head: finish()
         case .exchange: if body != nil { close() }  // The request is cut short; a complete one is still answered.
         case .tunnel:
-            if sendUpload() { upstream?.sendEnd() }
+            guard inbox.isEmpty else { return }
+            upstream?.sendEnd()
             closeIfTunnelEnded()
         case .closing, .closed: break
         }
@@ -266,7 +271,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     /// After a 101 each direction ends by itself; the connection closes with the second.
     func closeIfTunnelEnded() {
-        guard state == .tunnel, hasEnded, upload.isEmpty, outbox.isEmpty, upstream?.hasReceivedEnd == true else { return }
+        guard state == .tunnel, upstream?.hasSentEnd == true, upstream?.hasReceivedEnd == true, outbox.isEmpty else { return }
         state = .head
         close()
     }
@@ -363,7 +368,6 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         shard.counters.bytesIn.add(sent)
         upload.consume(sent)
         upload.releaseIfEmpty()
-        if upload.isEmpty, hasEnded, state == .tunnel { upstream.sendEnd() }
         return upload.isEmpty
     }
 
@@ -456,7 +460,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         downstream = nil
         response.reset()
         if !keepsUpstream { dropUpstream(cleanly: isComplete) }
-        guard keepsVisitor, isComplete, !hasEnded, !isDraining else { return finish() }
+        guard keepsVisitor, isComplete, !isDraining else { return finish() }
         body = nil
         state = .head
         request.reset()

@@ -2,10 +2,9 @@
 import FuzzChecks
 #endif
 
-/// libFuzzer's entry: a lane's bytes, whole and split, and two muxes driven against each other.
+/// libFuzzer's entry: what one end of a lane makes of any bytes, whole and split.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
-    let bytes = Array(UnsafeBufferPointer(start: data, count: size))
-    checkFrames(bytes)
+    checkFrames(Array(UnsafeBufferPointer(start: data, count: size)))
     return 0
 }

@@ -9,8 +9,8 @@ SYSTEM = {"Glibc", "Synchronization"}
 FLOORS = {  # the longest prefix of a file's path says which floor it is on
     "Sources/WMProxyKit/Wire": set(),
     "Sources/WMProxyKit/IO": SYSTEM | {"WMPWire", "CWMProxyShims", "CWMProxyOpenSSL"},
-    "Sources/WMProxyKit": SYSTEM | {"WMPWire", "WMPIO", "CWMProxyYAML"},
-    "Sources/CWMProxy/Implementation": SYSTEM | {"WMProxyKit", "CWMProxy"},
+    "Sources/WMProxyKit": SYSTEM | {"WMPWire", "WMPIO", "CWMProxyShims", "CWMProxyYAML"},
+    "Sources/CWMProxy/Implementation": SYSTEM | {"WMProxyKit", "CWMProxyShims", "CWMProxy"},
 }
 IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+"

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Runs every fuzzer of Tests/Fuzz/Targets for some seconds, with AddressSanitizer: fuzz.sh [SECONDS] [NAME…]
+#
+# A fuzzer starts from Tests/Fuzz/Corpus/<name> and keeps what else it learns in .build/fuzz. An input that stops it is
+# written to .build/fuzz/<name>-crash-…: put it into the corpus, which `make test` replays, then repair.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+seconds=${1:-60}
+shift || true
+work=.build/fuzz
+mkdir -p "$work"
+
+# The parsers and what must hold of them as one instrumented module: SwiftPM would need unsafeFlags for that.
+flags=(-O -swift-version 6 -package-name libwmproxy -enable-upcoming-feature ExistentialAny
+    -enable-upcoming-feature MemberImportVisibility -enable-upcoming-feature InternalImportsByDefault
+    -parse-as-library -sanitize=fuzzer,address -I Sources/CWMProxyYAML -I "$work")
+quietly() {
+    "$@" 2>&1 | { grep -v 'Cannot export local symbol' || true; }
+}
+echo "building the fuzzers"
+readarray -t sources < <(find Sources/WMProxyKit/Wire Sources/WMProxyKit/Config Tests/Fuzz/Checks -name '*.swift')
+quietly swiftc "${flags[@]}" -emit-library -static -emit-module -emit-module-path "$work/FuzzChecks.swiftmodule" \
+    -module-name FuzzChecks -o "$work/libFuzzChecks.a" "${sources[@]}"
+
+passed=0
+failed=0
+for target in Tests/Fuzz/Targets/Fuzz*.swift; do
+    program=$(basename "$target" .swift)
+    name=$(sed -E 's/^Fuzz//; s/([a-z])([A-Z])/\1-\2/g; s/([A-Z])([A-Z][a-z])/\1-\2/g' <<<"$program" | tr '[:upper:]' '[:lower:]')
+    [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
+    quietly swiftc "${flags[@]}" -module-name "$program" -o "$work/$program" "$target" -L "$work" -lFuzzChecks -lyaml
+    mkdir -p "$work/$name"
+    seeds=()
+    [ ! -d "Tests/Fuzz/Corpus/$name" ] || seeds=("Tests/Fuzz/Corpus/$name")
+    # Without the backtracer: it would end the process before the input is written.
+    if SWIFT_BACKTRACE=enable=no "$work/$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        -artifact_prefix="$work/$name-" "$work/$name" "${seeds[@]}" >"$work/$name.log" 2>&1; then
+        echo "ok     $name: $(tail -n 1 "$work/$name.log")"
+        passed=$((passed + 1))
+    else
+        printf 'FAILED %s\n%s\n' "$name" "$(grep -aE 'ERROR|Fatal|SUMMARY|Test unit' "$work/$name.log" | sed 's/^/       /')"
+        failed=$((failed + 1))
+    fi
+done
+echo "fuzzers: $passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 0 ]
