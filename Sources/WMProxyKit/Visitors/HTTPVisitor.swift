@@ -4,7 +4,7 @@ import WMPWire
 /// A visitor's connection to the HTTP or HTTPS edge.
 ///
 /// Each request is routed by its own Host, rewritten and sent on a stream of the session that serves it; the answer comes back the same
-/// way (HTTPVisitorResponse.swift). Bodies pass through: a head costs memory, a body never does. When a request's session lives on another
+/// way . Bodies pass through: a head costs memory, a body never does. When a request's session lives on another
 /// loop, the connection moves there between two requests.
 ///
 /// @unchecked Sendable: confined to its shard's loop; moved by `arrive` when nothing is in progress.
@@ -27,23 +27,23 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     private(set) var shard: ServerShard
     var state = State.head
     private var timer: Timer?
-    private var timerPurpose = Purpose.idle
-    private var hasBegunTLS = false
-    private var isPumping = false
+    var timerPurpose = Purpose.idle
+    var hasBegunTLS = false
+    var isPumping = false
     /// What the present loop will call later; cut off when the connection moves away from it.
-    private var stay = Stay()
-    private var isDraining = false
+    var stay = Stay()
+    var isDraining = false
 
     // Visitor → service.
     /// Received, not yet used: part of a head, or a request sent ahead of its turn.
-    private var inbox = ByteBuffer()
+    var inbox = ByteBuffer()
     var request = RequestHead()
-    private var body: BodyReader?
-    private var isChunked = false
+    var body: BodyReader?
+    var isChunked = false
     /// Framed for the service, waiting for credit.
-    private var upload = ByteBuffer()
+    var upload = ByteBuffer()
     /// The visitor sends no more.
-    private var hasEnded = false
+    var hasEnded = false
 
     // Service → visitor.
     var upstream: RequestStream?
@@ -61,15 +61,13 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     /// Received from the service and not yet passed on.
     var ungranted = 0
 
-    private final class Stay {
+    final class Stay {
         weak var visitor: HTTPVisitor?
         var isPumpScheduled = false
     }
 
-    private enum Purpose { case idle, head, response, stall }
+    enum Purpose { case idle, head, response, stall }
 
-    /// Unused input beyond this waits in the socket.
-    private static let inboxLimit = 64 * 1024
     private static let stallTimeout = 30_000
 
     init(_ connection: Connection, peer: SocketAddress, secure: Bool, shard: ServerShard) {
@@ -91,7 +89,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         if !isNew { pump() }
     }
 
-    private func move(to other: ServerShard) {
+    func move(to other: ServerShard) {
         dropUpstream(cleanly: true)
         timer?.cancel()
         timer = nil
@@ -146,329 +144,6 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         if isSecure { shard.counters.handshakes.add(1) }
     }
 
-    // MARK: Reading
-
-    func connectionReadable() {
-        if isSecure, !hasBegunTLS {
-            beginTLS()
-        } else {
-            pump()
-        }
-    }
-
-    private func beginTLS() {
-        guard let context = shard.core.edgeContext else { return close() }
-        switch connection.peek(into: UnsafeMutableRawBufferPointer(rebasing: shard.loop.scratch[..<1])) {
-        case .bytes: break
-        case .wouldBlock: return
-        case .end, .failed: return close()
-        }
-        hasBegunTLS = true
-        guard shard.loop.scratch[0] == 0x16 else {
-            fail(ErrorPage(status: 400, domain: "", cause: "This port speaks HTTPS: the address begins with https://"))
-            return
-        }
-        do throws(TLSError) { try connection.startTLS(context) } catch { close() }
-    }
-
-    /// Uses what has come and reads more, as far as the service takes it.
-    ///
-    /// Never inside a lane's reading: both use the loop's scratch. From there, `schedulePump`.
-    private func pump() {
-        guard !isPumping else { return }
-        isPumping = true
-        let destination = pumpHere()
-        isPumping = false
-        if let destination { move(to: destination) }
-    }
-
-    /// Returns the shard to go on at, if it is not this one.
-    private func pumpHere() -> ServerShard? {
-        // Some at a time: a fast upload must not keep the loop's other visitors waiting.
-        for _ in 0..<16 {
-            guard sendUpload() else { return nil }
-            if !inbox.isEmpty {
-                switch use(inbox.readable) {
-                case .used(let count):
-                    inbox.consume(count)
-                    inbox.releaseIfEmpty()
-                    continue
-                case .blocked: if inbox.count >= Self.inboxLimit { return nil }
-                case .needsMore: break
-                case .moving(let other): return other
-                case .over: return nil
-                }
-            }
-            guard state != .closed, state != .closing else { return nil }
-            guard !hasEnded else {
-                endInput()
-                return nil
-            }
-            switch read() {
-            case .more: break
-            case .none: return nil
-            case .moving(let other): return other
-            }
-        }
-        schedulePump()
-        return nil
-    }
-
-    private enum Reading {
-        case more
-        /// Nothing for now.
-        case none
-        case moving(ServerShard)
-    }
-
-    private func read() -> Reading {
-        let scratch = shard.loop.scratch
-        let limit = inbox.isEmpty ? (upstream.map { max(1, min($0.sendable, scratch.count)) } ?? 16 * 1024) : Self.inboxLimit
-        if (state == .exchange && body != nil) || state == .tunnel, upstream?.sendable == 0 { return .none }
-        switch connection.read(into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])) {
-        case .bytes(let count): return take(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
-        case .wouldBlock: return .none
-        case .end:
-            hasEnded = true
-            return .more
-        case .failed:
-            close()
-            return .none
-        }
-    }
-
-    /// Uses what was read; what has to wait goes into the inbox.
-    private func take(_ bytes: UnsafeRawBufferPointer) -> Reading {
-        var at = 0
-        while inbox.isEmpty, at < bytes.count {
-            switch use(UnsafeRawBufferPointer(rebasing: bytes[at...])) {
-            case .used(let count): at += count
-            case .blocked, .needsMore:
-                inbox.append(UnsafeRawBufferPointer(rebasing: bytes[at...]))
-                return .more
-            case .moving(let other):
-                inbox.append(UnsafeRawBufferPointer(rebasing: bytes[at...]))
-                return .moving(other)
-            case .over: return .none
-            }
-        }
-        inbox.append(UnsafeRawBufferPointer(rebasing: bytes[at...]))
-        return .more
-    }
-
-    /// The visitor sends no more, and what it has sent is used as far as it can be.
-    private func endInput() {
-        switch state {
-        case .head: finish()
-        case .exchange: if body != nil { close() }  // The request is cut short; a complete one is still answered.
-        case .tunnel:
-            guard inbox.isEmpty else { return }
-            upstream?.sendEnd()
-            closeIfTunnelEnded()
-        case .closing, .closed: break
-        }
-    }
-
-    /// After a 101 each direction ends by itself; the connection closes with the second.
-    func closeIfTunnelEnded() {
-        guard state == .tunnel, upstream?.hasSentEnd == true, upstream?.hasReceivedEnd == true, outbox.isEmpty else { return }
-        state = .head
-        close()
-    }
-
-    /// What became of input.
-    private enum Use {
-        /// So many bytes, more than 0.
-        case used(Int)
-        /// Has to wait for the service or for the answer before.
-        case blocked
-        /// Is only the beginning of something.
-        case needsMore
-        /// Belongs to a session of another shard.
-        case moving(ServerShard)
-        /// The connection is ending.
-        case over
-    }
-
-    private func use(_ bytes: UnsafeRawBufferPointer) -> Use {
-        switch state {
-        case .head: return useHead(bytes)
-        case .exchange:
-            guard body != nil else { return .blocked }
-            return useBody(bytes)
-        case .tunnel:
-            guard let upstream else { return .over }
-            let sent = upstream.send(bytes)
-            shard.counters.bytesIn.add(sent)
-            return sent > 0 ? .used(sent) : .blocked
-        case .closing, .closed: return .over
-        }
-    }
-
-    private func useHead(_ bytes: UnsafeRawBufferPointer) -> Use {
-        guard outbox.isEmpty else { return .blocked }
-        let input = Span<UInt8>(_unsafeBytes: bytes)
-        do throws(HTTPViolation) {
-            guard let length = try request.parse(input) else {
-                if timerPurpose != .head { startTimer(.head) }
-                return .needsMore
-            }
-            return begin(input, length: length)
-        } catch {
-            shard.core.logStranger(shard, "visitor \(peer): malformed request: \(error.reason)")
-            fail(ErrorPage(error))
-            return .over
-        }
-    }
-
-    private func useBody(_ bytes: UnsafeRawBufferPointer) -> Use {
-        guard upload.isEmpty, let upstream, upstream.sendable > 0 else { return .blocked }
-        do throws(HTTPViolation) {
-            guard let step = try body?.next(Span<UInt8>(_unsafeBytes: bytes), from: 0) else { return .blocked }
-            switch step {
-            case .payload(let range):
-                let payload = UnsafeRawBufferPointer(rebasing: bytes[range])
-                if isChunked { ChunkWriter.writeChunk(payload, into: &upload) } else { send(payload) }
-                _ = sendUpload()
-                if body?.isComplete == true { bodyEnded() }
-                return .used(range.upperBound)
-            case .needMore(let consumed):
-                return consumed > 0 ? .used(consumed) : .needsMore
-            case .end(let consumed):
-                bodyEnded()
-                return consumed > 0 ? .used(consumed) : .blocked
-            }
-        } catch {
-            fail(ErrorPage(error, domain: request.host.description))
-            return .over
-        }
-    }
-
-    private func bodyEnded() {
-        guard body != nil else { return }
-        body = nil
-        if isChunked { ChunkWriter.writeEnd(into: &upload) }
-        _ = sendUpload()
-        startTimer(.response)
-    }
-
-    /// Sends to the service; what there is no credit for waits.
-    private func send(_ bytes: UnsafeRawBufferPointer) {
-        guard upload.isEmpty, let upstream else { return upload.append(bytes) }
-        let sent = upstream.send(bytes)
-        shard.counters.bytesIn.add(sent)
-        upload.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
-    }
-
-    /// Sends what waits. false: some still does.
-    private func sendUpload() -> Bool {
-        guard !upload.isEmpty else { return true }
-        guard let upstream else { return false }
-        let sent = upstream.send(upload.readable)
-        shard.counters.bytesIn.add(sent)
-        upload.consume(sent)
-        upload.releaseIfEmpty()
-        return upload.isEmpty
-    }
-
-    func upstreamCanSend() { schedulePump() }
-
-    /// Pumps after what is ready in this turn.
-    func schedulePump() {
-        guard !stay.isPumpScheduled, state != .closed else { return }
-        stay.isPumpScheduled = true
-        shard.loop.later { [stay] in
-            stay.isPumpScheduled = false
-            stay.visitor?.pump()
-        }
-    }
-
-    // MARK: A request
-
-    private func begin(_ input: Span<UInt8>, length: Int) -> Use {
-        guard let route = shard.routes.hosts[request.host], isSecure || route.allowsPlain else {
-            refuse(404, "No service is mapped to this name here.")
-            return .used(length)
-        }
-        guard let id = route.session else {
-            refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
-            return .used(length)
-        }
-        guard id.shard == shard.index else { return .moving(shard.core.shards[id.shard]) }
-        guard let session = shard.session(id), session.serves(route.mapping) else {
-            refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
-            return .used(length)
-        }
-        if upstream.map({ $0.isClosed || $0.hasReceivedEnd || $0.route != route }) ?? false { dropUpstream(cleanly: true) }
-        if let upstream {
-            upstream.isReused = true
-        } else {
-            guard open(route, on: session) else { return .used(length) }
-        }
-        shard.counters.httpRequests.add(1)
-        state = .exchange
-        isChunked = request.framing == .chunked
-        body = request.hasBody ? BodyReader(request.framing) : nil
-        request.writeUpstream(
-            from: input,
-            visitor: VisitorInfo(
-                address: peer.host, isSecure: isSecure,
-                port: shard.core.addresses[isSecure ? "map_https_bind" : "map_http_bind"]?.port),
-            into: &upload)
-        // RFC 9110 §9.2.2: what is idempotent may be sent again when the service closed its idle connection just then.
-        if upstream?.isReused == true, body == nil, request.method.isIdempotent { retry = upload.readable.map { $0 } }
-        _ = sendUpload()
-        startTimer(.response)
-        return .used(length)
-    }
-
-    /// Opens a stream to the service. false: the visitor has been told why not.
-    func open(_ route: Route, on session: ServerSession) -> Bool {
-        switch session.admit() {
-        case .success(let number):
-            let stream = RequestStream(id: number, mux: session.mux, route: route, visitor: self)
-            upstream = stream
-            session.open(stream, mapping: route.mapping, visitor: peer)
-            return true
-        case .failure(let error):
-            refuse(503, "The tunnel takes no more requests: \(error.explanation).", retryAfter: 1)
-            return false
-        }
-    }
-
-    /// Lets go of the stream: with an end if nothing is under way on it, else with a reset.
-    func dropUpstream(cleanly: Bool) {
-        guard let stream = upstream else { return }
-        upstream = nil
-        stream.visitor = nil
-        ungranted = 0
-        responseInbox.consume(responseInbox.count)
-        responseInbox.releaseIfEmpty()
-        upload.consume(upload.count)
-        upload.releaseIfEmpty()
-        retry = nil
-        if cleanly { stream.sendEnd() } else { stream.reset(.cancelled) }
-    }
-
-    /// The exchange is over, its answer at least in the outbox.
-    func exchangeEnded() {
-        let keepsVisitor = downstream?.keepAlive ?? false
-        let isComplete = body == nil && upload.isEmpty
-        let keepsUpstream = isComplete && response.keepAlive && upstream?.hasReceivedEnd == false
-        retry = nil
-        responseBody = nil
-        downstream = nil
-        response.reset()
-        if !keepsUpstream { dropUpstream(cleanly: isComplete) }
-        guard keepsVisitor, isComplete, !isDraining else { return finish() }
-        body = nil
-        state = .head
-        request.reset()
-        startTimer(inbox.isEmpty ? .idle : .head)
-        flush()
-        schedulePump()
-    }
-
     // MARK: Errors
 
     /// Answers with a page, and keeps the connection where the request's end is certain.
@@ -502,7 +177,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     // MARK: Time
 
-    private func startTimer(_ purpose: Purpose) {
+    func startTimer(_ purpose: Purpose) {
         timerPurpose = purpose
         let timeouts = shard.core.options.timeouts
         let milliseconds = switch purpose {
@@ -538,16 +213,6 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
             if body != nil { return startTimer(.response) }
             upstream?.reset(.timedOut)
             refuse(504, "The service did not answer in time.")
-        }
-    }
-}
-
-extension HTTPMethod {
-    /// RFC 9110 §9.2.2, for the methods known here.
-    var isIdempotent: Bool {
-        switch self {
-        case .get, .head, .put, .delete, .options, .trace: true
-        default: false
         }
     }
 }
