@@ -50,64 +50,6 @@ const char *wmps_error_text(int code) {
     return text ? text : "unknown error";
 }
 
-struct start {
-    void (*body)(void *);
-    void *context;
-};
-
-static void *run(void *argument) {
-    struct start start = *(struct start *)argument;
-    free(argument);
-    start.body(start.context);
-    return NULL;
-}
-
-int wmps_thread_start(const char *name, void (*body)(void *), void *context, uintptr_t *thread) {
-    struct start *start = malloc(sizeof *start);
-    if (!start) return ENOMEM;
-    *start = (struct start){body, context};
-
-    pthread_attr_t attributes;
-    int error = pthread_attr_init(&attributes);
-    if (error) {
-        free(start);
-        return error;
-    }
-    pthread_attr_setstacksize(&attributes, 512 * 1024);
-
-    /* The mask is inherited: blocked around the creation, no signal of the host ever lands on an engine thread. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t created;
-    error = pthread_create(&created, &attributes, run, start);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (error) {
-        free(start);
-        return error;
-    }
-    pthread_setname_np(created, name);
-    *thread = (uintptr_t)created;
-    return 0;
-}
-
-int wmps_thread_join(uintptr_t thread, int timeout_ms) {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (timeout_ms % 1000) * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_sec += 1;
-        deadline.tv_nsec -= 1000000000L;
-    }
-    return pthread_clockjoin_np((pthread_t)thread, NULL, CLOCK_MONOTONIC, &deadline);
-}
-
-void wmps_thread_detach(uintptr_t thread) { pthread_detach((pthread_t)thread); }
-
-int wmps_thread_is_current(uintptr_t thread) { return pthread_equal(pthread_self(), (pthread_t)thread); }
-
 struct wmps_monitor {
     pthread_mutex_t mutex;
     pthread_cond_t condition;
@@ -115,7 +57,7 @@ struct wmps_monitor {
 
 wmps_monitor *wmps_monitor_create(void) {
     wmps_monitor *monitor = malloc(sizeof *monitor);
-    if (!monitor) abort();
+    if (!monitor) return NULL;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -140,6 +82,88 @@ int wmps_monitor_wait(wmps_monitor *monitor, int64_t deadline) {
     struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
     return pthread_cond_timedwait(&monitor->condition, &monitor->mutex, &until);
 }
+
+struct wmps_thread {
+    pthread_t id;
+    void (*body)(void *);
+    void *context;
+    wmps_monitor *monitor;
+    int has_ended, is_detached;
+};
+
+static void thread_free(wmps_thread *thread) {
+    wmps_monitor_destroy(thread->monitor);
+    free(thread);
+}
+
+static void *run(void *argument) {
+    wmps_thread *thread = argument;
+    thread->body(thread->context);
+    wmps_monitor_lock(thread->monitor);
+    thread->has_ended = 1;
+    int is_detached = thread->is_detached;
+    wmps_monitor_signal(thread->monitor);
+    wmps_monitor_unlock(thread->monitor);
+    if (is_detached) thread_free(thread);
+    return NULL;
+}
+
+int wmps_thread_start(const char *name, void (*body)(void *), void *context, wmps_thread **out) {
+    wmps_thread *thread = calloc(1, sizeof *thread);
+    if (!thread) return ENOMEM;
+    thread->body = body;
+    thread->context = context;
+    thread->monitor = wmps_monitor_create();
+
+    pthread_attr_t attributes;
+    int error = thread->monitor ? pthread_attr_init(&attributes) : ENOMEM;
+    if (error) {
+        if (thread->monitor) wmps_monitor_destroy(thread->monitor);
+        free(thread);
+        return error;
+    }
+    pthread_attr_setstacksize(&attributes, 512 * 1024);
+
+    /* The mask is inherited: blocked around the creation, no signal of the host ever lands on an engine thread. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread->id, &attributes, run, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error) {
+        thread_free(thread);
+        return error;
+    }
+    pthread_setname_np(thread->id, name);
+    *out = thread;
+    return 0;
+}
+
+int wmps_thread_join(wmps_thread *thread, int timeout_ms) {
+    if (wmps_thread_is_current(thread)) return EDEADLK;
+    int64_t deadline = wmps_monotonic_ns() + timeout_ms * 1000000LL;
+    int error = 0;
+    wmps_monitor_lock(thread->monitor);
+    while (!thread->has_ended && !error) error = wmps_monitor_wait(thread->monitor, deadline);
+    if (thread->has_ended) error = 0;
+    wmps_monitor_unlock(thread->monitor);
+    if (error) return error;
+    pthread_join(thread->id, NULL);
+    thread_free(thread);
+    return 0;
+}
+
+void wmps_thread_detach(wmps_thread *thread) {
+    wmps_monitor_lock(thread->monitor);
+    pthread_detach(thread->id);
+    thread->is_detached = 1;
+    int has_ended = thread->has_ended;
+    wmps_monitor_unlock(thread->monitor);
+    if (has_ended) thread_free(thread);
+}
+
+int wmps_thread_is_current(const wmps_thread *thread) { return pthread_equal(pthread_self(), thread->id); }
 
 static int64_t clock_ns(clockid_t clock) {
     struct timespec now;

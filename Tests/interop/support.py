@@ -33,6 +33,11 @@ DEADLINE = 20.0
 MIB = 1 << 20
 
 
+# Who starts the tests in the background of a shell has them ignore SIGINT, and a child would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

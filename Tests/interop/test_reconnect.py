@@ -18,7 +18,7 @@ from wmproxy import EventKind
 def free_address() -> str:
     """An address that was free a moment ago: for a server that is to come back where it was."""
     with wmproxy.Server(bind_addr="127.0.0.1:0", token=TOKEN, tc=True) as server:
-        return server.address("bind_addr")
+        return str(server.address("bind_addr"))
 
 
 def visit(server: wmproxy.Server, host: str = "web.test") -> requests.Response:

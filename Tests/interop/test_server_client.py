@@ -213,7 +213,7 @@ server = wmproxy.Server(bind_addr="127.0.0.1:0", map_http_bind="127.0.0.1:0", tc
 client = wmproxy.Client(server=server.address("bind_addr"), ts=True, token="t")
 client.wait_ready()
 server.on_stats(0.01, lambda stats: None)
-threading.Thread(target=lambda: client.next_event(None) and client.next_event(None), daemon=True).start()
+threading.Thread(target=lambda: [event for event in client.events()], daemon=True).start()
 sys.exit(7)
 """
     for _ in range(5):

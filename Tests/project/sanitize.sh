@@ -8,7 +8,7 @@ scratch=$PWD/.build/$kind
 toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
 clang=$toolchain/bin/clang # the runtime has to be that of Swift's compiler; ThreadSanitizer's one names libdispatch
 runtime=$toolchain/lib/swift/linux
-export SWIFT_BACKTRACE=enable=no
+export SWIFT_BACKTRACE=enable=no TSAN_OPTIONS=die_after_fork=0
 
 failed=0
 swift test --quiet --disable-xctest --sanitize "$kind" --scratch-path "$scratch" || failed=1
@@ -19,6 +19,6 @@ mkdir -p "$scratch/pkgconfig"
 sed -e "s|@PREFIX@|$PWD|; s|@LIBDIR@|$library|; s|@INCLUDEDIR@|$PWD/include|; s|@VERSION@|0|" \
     packaging/wmproxy.pc.in >"$scratch/pkgconfig/wmproxy.pc"
 export PKG_CONFIG_PATH=$scratch/pkgconfig CC=$clang CFLAGS="-fsanitize=$kind" HOST_SECONDS=300
-export LDFLAGS="-L$runtime -ldispatch -lBlocksRuntime -Wl,-rpath,$runtime"
+export LDFLAGS="-fuse-ld=lld -L$runtime -ldispatch -lBlocksRuntime -Wl,-rpath,$runtime"
 Tests/c/run.sh || failed=1
 exit $failed

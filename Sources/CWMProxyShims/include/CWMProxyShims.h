@@ -28,13 +28,6 @@ int wmps_accept(int fd, struct sockaddr *peer, socklen_t *length);
 /* "Connection refused"; never translated, valid forever. */
 const char *wmps_error_text(int code);
 
-/* Starts a thread with every signal blocked, a name and a small stack. 0 or an errno. */
-int wmps_thread_start(const char *name, void (*body)(void *), void *context, uintptr_t *thread);
-/* Waits for its end, at most `timeout_ms`; 0 or an errno (ETIMEDOUT). */
-int wmps_thread_join(uintptr_t thread, int timeout_ms);
-void wmps_thread_detach(uintptr_t thread);
-int wmps_thread_is_current(uintptr_t thread);
-
 /* A mutex with a condition on the monotonic clock. */
 typedef struct wmps_monitor wmps_monitor;
 wmps_monitor *wmps_monitor_create(void);
@@ -44,6 +37,18 @@ void wmps_monitor_unlock(wmps_monitor *monitor);
 void wmps_monitor_signal(wmps_monitor *monitor);
 /* Called with the lock held. `deadline`: CLOCK_MONOTONIC nanoseconds, negative for none. 0, or ETIMEDOUT. */
 int wmps_monitor_wait(wmps_monitor *monitor, int64_t deadline);
+
+/* A thread that can be awaited for a limited time. */
+typedef struct wmps_thread wmps_thread;
+/* Starts a thread with every signal blocked, a name and a small stack. 0 or an errno. To be ended by exactly one of
+   wmps_thread_join and wmps_thread_detach. */
+int wmps_thread_start(const char *name, void (*body)(void *), void *context, wmps_thread **thread);
+/* Waits for its end, at most `timeout_ms`, and frees it. 0; ETIMEDOUT: it goes on, and may be joined again;
+   EDEADLK: called on the thread itself. */
+int wmps_thread_join(wmps_thread *thread, int timeout_ms);
+/* Lets it go: it frees itself when it ends. */
+void wmps_thread_detach(wmps_thread *thread);
+int wmps_thread_is_current(const wmps_thread *thread);
 
 int64_t wmps_monotonic_ns(void);
 int64_t wmps_unix_ms(void);

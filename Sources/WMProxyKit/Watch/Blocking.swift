@@ -6,12 +6,12 @@ enum Blocking {
         await withCheckedContinuation { continuation in
             let call = Call { continuation.resume(returning: body()) }
             let context = Unmanaged.passRetained(call)
-            var thread: UInt = 0
+            var thread: OpaquePointer?
             let code = wmps_thread_start("wmp-blocking", { context in
                 guard let context else { return }
                 Unmanaged<Call>.fromOpaque(context).takeRetainedValue().run()
             }, context.toOpaque(), &thread)
-            if code == 0 {
+            if code == 0, let thread {
                 wmps_thread_detach(thread)
             } else {
                 // No thread to be had: better here than not at all.

@@ -24,16 +24,18 @@ final class Notifier: @unchecked Sendable {
     private var lostMessages = 0
     private var running: Token?
     private var lastNumber: UInt64 = 0
-    private var thread: UInt = 0
-    private var isStarted = false
+    private var thread: OpaquePointer?
     private var isStopping = false
     /// The process of the thread: a fork's child has this object, but not the thread.
     private var process: pid_t = 0
 
     private static let messageCapacity = 4096
 
+    /// With the lock held.
+    private var isInside: Bool { thread.map { wmps_thread_is_current($0) != 0 } ?? false }
+
     /// This thread is the notifier's: a callback of the host is running.
-    var isCurrent: Bool { monitor.locked { isStarted && wmps_thread_is_current(thread) != 0 } }
+    var isCurrent: Bool { monitor.locked { isInside } }
 
     func every(milliseconds: Int, _ call: @escaping () -> Void) throws(SystemError) -> Token {
         try add(.periodic(interval: Int64(milliseconds) * 1_000_000, due: Deadline(after: milliseconds), call: call))
@@ -56,13 +58,13 @@ final class Notifier: @unchecked Sendable {
 
     private func add(_ item: Work) throws(SystemError) -> Token {
         try monitor.locked { () throws(SystemError) in
-            if isStarted, process != getpid() { forgetParent() }
+            if thread != nil, process != getpid() { forgetParent() }
             // A thread that is on its way out is awaited before another starts.
             while isStopping { _ = monitor.wait(until: nil) }
             lastNumber += 1
             let token = Token(number: lastNumber)
             work[token] = item
-            if isStarted {
+            if thread != nil {
                 monitor.signal()
                 return token
             }
@@ -75,7 +77,6 @@ final class Notifier: @unchecked Sendable {
                 work[token] = nil
                 throw SystemError("pthread_create", code)
             }
-            isStarted = true
             process = getpid()
             return token
         }
@@ -84,15 +85,15 @@ final class Notifier: @unchecked Sendable {
     /// Ends a registration, after what was posted for it has been delivered and its callback has returned; called from a callback,
     /// it does not wait.
     func remove(_ token: Token) {
-        let last: UInt? = monitor.locked {
+        let last: OpaquePointer? = monitor.locked {
             guard process == getpid() else { return nil }
-            let isInside = isStarted && wmps_thread_is_current(thread) != 0
+            let isInside = isInside
             if case .messages = work[token] {
                 while !messages.isEmpty, !isInside { _ = monitor.wait(until: nil) }
             }
             work[token] = nil
             while running == token, !isInside { _ = monitor.wait(until: nil) }
-            guard work.isEmpty, isStarted, !isStopping, !isInside else { return nil }
+            guard work.isEmpty, !isStopping, !isInside else { return nil }
             isStopping = true
             monitor.signal()
             return thread
@@ -100,7 +101,7 @@ final class Notifier: @unchecked Sendable {
         guard let last else { return }
         _ = wmps_thread_join(last, 5_000)
         monitor.locked {
-            isStarted = false
+            thread = nil
             isStopping = false
             monitor.signal()
         }
@@ -110,7 +111,7 @@ final class Notifier: @unchecked Sendable {
         work.removeAll()
         messages.removeAll()
         running = nil
-        isStarted = false
+        thread = nil
         isStopping = false
     }
 

@@ -1,6 +1,8 @@
 // What must hold of two muxes joined to each other, whatever those above them do and however their bytes are cut: what
 // is sent arrives, once and in order; ends and resets arrive; nobody sends beyond the credit; both accounts of a window
 // agree; nobody waits for ever; and neither finds fault with the other. A check that fails stops the process.
+import Glibc
+
 #if canImport(WMPWire)
 import WMPWire
 #endif
@@ -81,7 +83,7 @@ private final class MuxPair {
                 end.consumeAll()
                 deliver(from: end, .max)
             }
-        } while ends.contains { !$0.mux.output.isEmpty || $0.mux.hasWaiting }
+        } while ends.contains { !$0.mux.output.isEmpty || $0.mux.hasWaiting || $0.isHolding }
         ends[0].check(ends[0].mux.streamCount == ends[1].mux.streamCount, "the two have other streams")
         for end in ends {
             for stream in end.all {
@@ -141,6 +143,8 @@ private final class PairEnd: MuxOwner {
     }
 
     func stream(_ index: Int) -> PairStream? { all.isEmpty ? nil : all[index % all.count] }
+
+    var isHolding: Bool { all.contains { $0.held > 0 } }
 
     func consumeAll() { for stream in all { stream.consume(.max) } }
 
@@ -232,7 +236,7 @@ private final class PairStream: MuxStream {
     private var sent = 0
     private var wantsEnd = false
     private var received = 0
-    private var held = 0
+    private(set) var held = 0
     private(set) var peerHasEnded = false
     private(set) var wasReset = false
 
@@ -242,16 +246,16 @@ private final class PairStream: MuxStream {
         super.init(id: id, mux: end.mux)
     }
 
-    /// The byte at `position` of the direction that begins at the opener or at the other end.
-    private func byte(_ position: Int, fromOpener: Bool) -> UInt8 {
-        let mixed = UInt64(position) &* 0x9E37_79B9 &+ UInt64(id) &* 0x85EB_CA6B &+ (fromOpener ? 0x5851_F42D : 0)
-        return UInt8(truncatingIfNeeded: mixed >> 13)
+    /// Calls `body` with the bytes from `position` on, of the direction that begins at the opener or at the other end.
+    private func pattern(_ position: Int, _ size: Int, fromOpener: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
+        let start = (position + Int(id) * 97 + (fromOpener ? 31 : 0)) % patternPeriod
+        patternBytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[start..<start + size])) }
     }
 
     // MARK: What it does
 
     func want(_ size: Int) {
-        guard !wantsEnd, wanted < 4 << 20 else { return }
+        guard !wantsEnd, wanted < 1 << 20 else { return }
         wanted += size
         pump()
     }
@@ -287,7 +291,7 @@ private final class PairStream: MuxStream {
             let size = min(sendable, wanted - sent)
             guard size > 0 else { return }
             let room = prepareData(size)
-            for index in 0..<size { room[index] = byte(sent + index, fromOpener: isOpener) }
+            pattern(sent, size, fromOpener: isOpener) { room.copyMemory(from: $0) }
             commitData(size)
             sent += size
         }
@@ -307,8 +311,9 @@ private final class PairStream: MuxStream {
 
     override func receive(_ bytes: UnsafeRawBufferPointer) {
         end.check(!isClosed && !peerHasEnded && !bytes.isEmpty, "bytes of a stream that is over")
-        for index in 0..<bytes.count {
-            end.check(bytes[index] == byte(received + index, fromOpener: !isOpener), "a wrong byte")
+        pattern(received, bytes.count, fromOpener: !isOpener) { expected in
+            guard let expected = expected.baseAddress, let actual = bytes.baseAddress else { return }
+            end.check(memcmp(expected, actual, bytes.count) == 0, "a wrong byte")
         }
         received += bytes.count
         held += bytes.count
@@ -344,6 +349,12 @@ private final class PairStream: MuxStream {
         end.check(peerHasEnded == peer.hasSentEnd, "an end is lost")
         end.check(isClosed == (hasSentEnd && peerHasEnded), "a stream outlives its ends")
     }
+}
+
+/// What streams carry: repeated with a period that is prime, as long again as the longest DATA.
+private let patternPeriod = 65_521
+private let patternBytes: [UInt8] = (0..<patternPeriod + ProtocolLimits.maxData).map { index in
+    UInt8(truncatingIfNeeded: (UInt64(index % patternPeriod) &* 0x9E37_79B9) >> 13)
 }
 
 /// Frames out of a stream of bytes, by docs/PROTOCOL.md and without the code that is under test.

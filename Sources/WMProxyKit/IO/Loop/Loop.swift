@@ -44,7 +44,7 @@ package final class Loop: @unchecked Sendable {
 
     private let epoll: Int32
     private let wakeup: Int32
-    private var thread: UInt = 0
+    private var thread: OpaquePointer?
     private var watched: [(handler: (any Pollable)?, generation: UInt32)] = []
     private var flushes: [any Flushable] = []
     private var laterJobs: [() -> Void] = []
@@ -94,7 +94,7 @@ package final class Loop: @unchecked Sendable {
         sealedOutput.deallocate()
     }
 
-    package var isCurrent: Bool { wmps_thread_is_current(thread) != 0 }
+    package var isCurrent: Bool { thread.map { wmps_thread_is_current($0) != 0 } ?? false }
 
     // MARK: From any thread
 
@@ -113,7 +113,10 @@ package final class Loop: @unchecked Sendable {
     /// Ends the thread after the turn in progress and waits for it, at most `milliseconds`. false: it was not in time.
     package func stop(within milliseconds: Int32) -> Bool {
         submit { self.isRunning = false }
-        return wmps_thread_join(thread, milliseconds) == 0
+        guard let thread else { return true }
+        guard wmps_thread_join(thread, milliseconds) == 0 else { return false }
+        self.thread = nil
+        return true
     }
 
     // MARK: On the loop

@@ -16,8 +16,7 @@ package final class Resolver: @unchecked Sendable {
     private let monitor = Monitor()
     private var questions: [Question] = []
     private var isStopping = false
-    private var thread: UInt = 0
-    private var isStarted = false
+    private var thread: OpaquePointer?
 
     package init() {}
 
@@ -30,8 +29,7 @@ package final class Resolver: @unchecked Sendable {
         let code: Int32 = monitor.locked {
             questions.append(question)
             monitor.signal()
-            guard !isStarted else { return 0 }
-            isStarted = true
+            guard thread == nil else { return 0 }
             let context = Unmanaged.passRetained(self)
             let code = wmps_thread_start("wmp-resolver", { context in
                 guard let context else { return }
@@ -39,7 +37,6 @@ package final class Resolver: @unchecked Sendable {
             }, context.toOpaque(), &thread)
             if code != 0 {
                 context.release()
-                isStarted = false
                 questions.removeLast()
             }
             return code
@@ -91,12 +88,17 @@ package final class Resolver: @unchecked Sendable {
 
     /// Ends the thread once the name in progress is answered; questions that wait are dropped. false: it was not in time.
     package func stop(within milliseconds: Int32) -> Bool {
-        let started = monitor.locked {
+        let thread = monitor.locked {
             isStopping = true
             questions.removeAll()
             monitor.signal()
-            return isStarted
+            defer { self.thread = nil }
+            return self.thread
         }
-        return !started || wmps_thread_join(thread, milliseconds) == 0
+        guard let thread else { return true }
+        if wmps_thread_join(thread, milliseconds) == 0 { return true }
+        // It hangs in getaddrinfo, and ends after that.
+        wmps_thread_detach(thread)
+        return false
     }
 }

@@ -1,0 +1,114 @@
+import Testing
+
+@testable import WMPWire
+
+@Suite("Messages")
+struct MessageTests {
+    private let nonce = pattern(32)
+
+    private func roundTrip<M: Message & Equatable>(_ message: M) throws {
+        #expect(try M(payload: message.payload.span) == message)
+    }
+
+    @Test("read back as they were written, at their smallest and their largest")
+    func roundTrips() throws {
+        let long = String(repeating: "x", count: 1024)
+        func text(_ size: Int) -> String { String(long.prefix(size)) }
+        try roundTrip(Hello(clientID: "a", user: "", nonce: pattern(16), window: 0, agent: ""))
+        try roundTrip(
+            Hello(
+                clientID: text(64), user: text(255), nonce: pattern(64), window: UInt32(ProtocolLimits.maxWindow),
+                agent: text(128)))
+        try roundTrip(Challenge(nonce: pattern(16)))
+        try roundTrip(Challenge(nonce: pattern(64)))
+        try roundTrip(Login(proof: []))
+        try roundTrip(Login(proof: pattern(64)))
+        try roundTrip(Welcome(proof: [], window: 0, serverID: ""))
+        try roundTrip(Welcome(proof: pattern(64), window: UInt32(ProtocolLimits.maxWindow), serverID: text(64)))
+        for mode in [Map.Mode.tcp, .http, .https] {
+            try roundTrip(Map(id: .max, name: text(64), mode: mode, domain: text(255)))
+        }
+        try roundTrip(Map(id: 0, name: "a", mode: .tcp, domain: ""))
+        try roundTrip(Mapped(id: 1, address: text(1024)))
+        try roundTrip(MapRefused(id: 1, code: SessionError(rawValue: .max), text: text(512)))
+        try roundTrip(Unmap(id: .max))
+        try roundTrip(Open(mapping: .max, visitor: text(128)))
+        for refusal in [Refusal(code: .tooMany, text: text(512)), Refusal(code: SessionError(rawValue: 0), text: "")] {
+            #expect(try Refusal(payload: refusal.payload.span) == refusal)
+        }
+    }
+
+    @Test("at their largest fit into the frames of their time")
+    func sizes() {
+        let long = String(repeating: "x", count: 255)
+        let hello = Hello(
+            clientID: String(long.prefix(64)), user: long, nonce: pattern(64), window: 0, agent: String(long.prefix(128)))
+        #expect(hello.payload.count <= ProtocolLimits.maxLoginFrame)
+    }
+
+    @Test("beyond their limits are violations")
+    func limits() {
+        func text(_ size: Int) -> String { String(repeating: "x", count: size) }
+        func refused<M: Message>(_ message: M) -> Bool { (try? M(payload: message.payload.span)) == nil }
+        #expect(refused(Hello(clientID: "", user: "", nonce: nonce, window: 1, agent: "")))
+        #expect(refused(Hello(clientID: text(65), user: "", nonce: nonce, window: 1, agent: "")))
+        #expect(refused(Hello(clientID: "a", user: text(256), nonce: nonce, window: 1, agent: "")))
+        #expect(refused(Hello(clientID: "a", user: "", nonce: pattern(15), window: 1, agent: "")))
+        #expect(refused(Hello(clientID: "a", user: "", nonce: pattern(65), window: 1, agent: "")))
+        #expect(refused(Hello(clientID: "a", user: "", nonce: nonce, window: 16_777_217, agent: "")))
+        #expect(refused(Hello(clientID: "a", user: "", nonce: nonce, window: 1, agent: text(129))))
+        #expect(refused(Challenge(nonce: pattern(15))) && refused(Challenge(nonce: pattern(65))))
+        #expect(refused(Login(proof: pattern(65))))
+        #expect(refused(Welcome(proof: pattern(65), window: 1, serverID: "")))
+        #expect(refused(Welcome(proof: [], window: 16_777_217, serverID: "")))
+        #expect(refused(Welcome(proof: [], window: 1, serverID: text(65))))
+        #expect(refused(Map(id: 1, name: "", mode: .tcp, domain: "")))
+        #expect(refused(Map(id: 1, name: text(65), mode: .tcp, domain: "")))
+        #expect(refused(Map(id: 1, name: "a", mode: .tcp, domain: text(256))))
+        #expect(refused(Mapped(id: 1, address: text(1025))))
+        #expect(refused(MapRefused(id: 1, code: .taken, text: text(513))))
+        #expect(refused(Open(mapping: 1, visitor: text(129))))
+        #expect(throws: ProtocolViolation.self) {
+            try Refusal(payload: Refusal(code: .taken, text: text(513)).payload.span)
+        }
+    }
+
+    @Test("of an unknown mode are violations")
+    func modes() {
+        for mode in 0...255 as ClosedRange<UInt8> {
+            let payload: [UInt8] = [1, 0, 1, 7, 2, 0, 1, 0x61, 3, 0, 1, mode]
+            let map = try? Map(payload: payload.span)
+            #expect((map != nil) == (1...3).contains(mode))
+            #expect(map.map { $0.mode.rawValue == mode } ?? true)
+        }
+    }
+
+    @Test("with fields of a later version are read as if these were not there")
+    func laterFields() throws {
+        let message = Open(mapping: 9, visitor: "203.0.113.7:1")
+        let later: [UInt8] = [99, 0, 3, 1, 2, 3]
+        #expect(try Open(payload: (later + message.payload).span) == message)
+        #expect(try Open(payload: (message.payload + later).span) == message)
+    }
+
+    @Test("changed in any one byte are still a message or a violation, never a trap")
+    func mutations() {
+        let messages: [[UInt8]] = [
+            Hello(clientID: "ä", user: "u", nonce: nonce, window: 1, agent: "x").payload,
+            Map(id: 1, name: "web", mode: .http, domain: "localhost").payload,
+            Refusal(code: .taken, text: "why").payload,
+        ]
+        for payload in messages {
+            for index in payload.indices {
+                for value in UInt8.min...UInt8.max {
+                    var changed = payload
+                    changed[index] = value
+                    _ = try? Hello(payload: changed.span)
+                    _ = try? Map(payload: changed.span)
+                    _ = try? Refusal(payload: changed.span)
+                    _ = try? Welcome(payload: changed.span)
+                }
+            }
+        }
+    }
+}
