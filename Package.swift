@@ -54,7 +54,7 @@ let package = Package(
         .target(name: "CWMProxy", exclude: ["Implementation", "wmproxy.map"]),
         .target(
             name: "WMProxyABI",
-            dependencies: ["CWMProxy", "CWMProxyShims", "WMProxyKit"],
+            dependencies: ["CWMProxy", "CWMProxyShims", "WMPIO", "WMProxyKit"],
             path: "Sources/CWMProxy/Implementation",
             exclude: ["README.md"],
             swiftSettings: strict),

@@ -19,7 +19,7 @@
  *            something did. wmp_last_error() then has the whole sentence: what, where, and what to do.
  * Threads    It may be called from any thread at any time, on the same handle too. The library starts its own
  *            threads, with all signals blocked; their number does not depend on the number of connections.
- * Callbacks  They run on the engine's notifier thread, one after another, and hold no lock: they may block for a
+ * Callbacks  They run on one thread of the process, the notifier, one after another, and hold no lock: they may block for a
  *            while without slowing the traffic, and may call any function here except wmp_server_stop,
  *            wmp_client_stop and wmp_engine_destroy, which return WMP_EDEADLOCK there. A callback must return
  *            normally: no longjmp and no C++ exception may leave it.
@@ -168,8 +168,7 @@ typedef void (*wmp_log_fn)(wmp_log_level level, const char *message, void *user)
 
 /*
  * Sets the log callback of the process, in place of the one before. `level` is the least important level to hear;
- * `fn` NULL turns logging off, which is how it starts. A program with several engines hears all of them, each on its
- * own notifier thread, so that two calls may overlap there.
+ * `fn` NULL turns logging off, which is how it starts. A program with several engines hears all of them.
  *
  * When this returns, the callback before is not running and will not be called again, and what was logged until now
  * has been delivered to it: its `user` may be freed. (Set from inside a log callback, that holds once the callback
@@ -190,8 +189,7 @@ typedef struct wmp_engine wmp_engine;
  * one per processor, at most 4); NULL or an empty text means the defaults. `out` receives the handle, to be freed
  * with wmp_engine_destroy.
  *
- * The default engine, which NULL stands for, is made when the first server or client needs it and lasts until the
- * process ends.
+ * The default engine, which NULL stands for, is made when the first server or client needs it and ends with the last.
  *
  * Errors: WMP_EINVAL (out is NULL), WMP_ECONFIG, WMP_ENOFILES, WMP_ESYSTEM.
  */
@@ -359,8 +357,8 @@ wmp_status wmp_server_next_event(wmp_server *server, wmp_event *event, int timeo
  * of this server runs after that, and the handle is gone. Until then other threads may still ask for statistics
  * and events.
  *
- * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it). After an error the handle is as
- * before.
+ * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it), WMP_ETIMEOUT (it did not end within 5 s
+ * of its time). After an error the handle is as before.
  */
 wmp_status wmp_server_stop(wmp_server *server, int drain_ms);
 
@@ -443,8 +441,8 @@ wmp_status wmp_client_next_event(wmp_client *client, wmp_event *event, int timeo
  * `drain_ms` at most (0: not at all; negative: no limit), then ends all connections. The rest is as with
  * wmp_server_stop.
  *
- * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it). After an error the handle is as
- * before.
+ * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it), WMP_ETIMEOUT (it did not end within 5 s
+ * of its time). After an error the handle is as before.
  */
 wmp_status wmp_client_stop(wmp_client *client, int drain_ms);
 

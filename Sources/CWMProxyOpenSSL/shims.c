@@ -14,6 +14,7 @@ void wmpo_ctx_set_modes(SSL_CTX *ctx) {
 
 int wmpo_ctx_add_chain_certificate(SSL_CTX *ctx, X509 *certificate) { return (int)SSL_CTX_add1_chain_cert(ctx, certificate); }
 int wmpo_ctx_set_groups(SSL_CTX *ctx, const char *groups) { return (int)SSL_CTX_set1_groups_list(ctx, groups); }
+void wmpo_ctx_disable_session_cache(SSL_CTX *ctx) { SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); }
 int wmpo_set_server_name(SSL *ssl, const char *name) { return (int)SSL_set_tlsext_host_name(ssl, name); }
 
 static int add_extension(X509 *certificate, int kind, const char *value) {

@@ -2,6 +2,7 @@
 #include "CWMProxyShims.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -64,6 +65,30 @@ wmps_monitor *wmps_monitor_create(void) {
     pthread_mutex_init(&monitor->mutex, NULL);
     pthread_cond_init(&monitor->condition, &attributes);
     pthread_condattr_destroy(&attributes);
+    return monitor;
+}
+
+/* Taken in this order around a fork: the order in which nested ones are first used. */
+static wmps_monitor *static_monitors[16];
+static int static_count;
+static pthread_mutex_t static_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void) {
+    pthread_mutex_lock(&static_mutex);
+    for (int i = 0; i < static_count; i++) pthread_mutex_lock(&static_monitors[i]->mutex);
+}
+
+static void after_fork(void) {
+    for (int i = static_count; i-- > 0;) pthread_mutex_unlock(&static_monitors[i]->mutex);
+    pthread_mutex_unlock(&static_mutex);
+}
+
+wmps_monitor *wmps_monitor_create_static(void) {
+    wmps_monitor *monitor = wmps_monitor_create();
+    pthread_mutex_lock(&static_mutex);
+    if (static_count == 0) pthread_atfork(before_fork, after_fork, after_fork);
+    if (monitor && static_count < 16) static_monitors[static_count++] = monitor;
+    pthread_mutex_unlock(&static_mutex);
     return monitor;
 }
 
@@ -173,6 +198,10 @@ static int64_t clock_ns(clockid_t clock) {
 
 int64_t wmps_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 int64_t wmps_unix_ms(void) { return clock_ns(CLOCK_REALTIME) / 1000000; }
+
+int wmps_errno(void) { return errno; }
+void wmps_set_errno(int code) { errno = code; }
+int wmps_open(const char *path, int flags) { return open(path, flags); }
 
 static _Thread_local char message[1024];
 

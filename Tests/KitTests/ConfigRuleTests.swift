@@ -105,7 +105,6 @@ private let near = "server: 127.0.0.1:1\n"
             max_handshakes: 4
             login_timeout: 1s
             head_timeout: 2s
-            dial_timeout: 3s
             response_timeout: 0
             idle_timeout: 5min
             ping_interval: 250ms
@@ -123,7 +122,7 @@ private let near = "server: 127.0.0.1:1\n"
         #expect(server.serverID == .max)
         #expect(server.threads == 3)
         #expect(server.limits == .init(sessions: 1, streams: 2, connections: 3, handshakes: 4))
-        #expect(server.timeouts == .init(login: 1000, head: 2000, dial: 3000, response: 0, idle: 300_000))
+        #expect(server.timeouts == .init(login: 1000, head: 2000, response: 0, idle: 300_000))
         #expect(server.ping.interval == 250 && server.ping.timeout == 1500)
         #expect(server.listeners.map(\.name) == ["bind_addr", "map_http_bind", "map_https_bind", "map_tcp_bind"])
     }
@@ -137,7 +136,7 @@ private let near = "server: 127.0.0.1:1\n"
         ("server: 10.0.0.1:1\nts: true\n", 1, 1, "nothing tells that the server at 10.0.0.1:1 is the right one"),
         ("server: localhost.example.org:1\nts: true\n", 1, 1, "nothing tells"),
         (far + "ts: true\ndomain: tunnel.example.org\n", 1, 1, "nothing tells"),
-        (far + "token: x\n", 1, 1, "a credential over an unencrypted tunnel"),
+        (far + "token: x\n", 1, 1, "an unencrypted tunnel to"),
         (near + "token: x\nusername: u\npassword: x\n", 3, 1, "exclude each other"),
         (near + "mode: server\n", 2, 1, "configuration of a server, not of a client"),
         (near + "mappings:\n  - mode: http\n    local_addr: 1\n", 3, 5, "needs 'domain'"),
@@ -170,7 +169,7 @@ private let near = "server: 127.0.0.1:1\n"
         (near + "token: x\n", []), (far + "ts: true\ntoken: x\n", []), (far + "ts: true\nca: a.pem\ndomain: d\n", []),
         (far + "ts: true\nca: system\n", []), (far + "ts: true\nusername: u\npassword: p\n", []),
         (far + "ts: true\nfingerprint: \(pin)\n", []), (far + "ts: true\ninsecure: true\n", ["not verified"]),
-        (far, ["not encrypted"]), (far + "token: x\ninsecure: true\n", ["not encrypted"]),
+        (far + "insecure: true\n", ["not encrypted"]), (far + "token: x\ninsecure: true\n", ["not encrypted"]),
         (near + "ca: a.pem\n", ["'ca' has no effect"]),
         (near + "fingerprint: \(pin)\n", ["'fingerprint' has no effect"]),
         (near + "ts: true\ntoken: x\ndomain: d\n", ["'domain' is checked only"]),

@@ -24,7 +24,8 @@ struct FrameCorpusTests {
         var random = SeededRandom()
         print("mux pair: seed \(random.seed)")
         for _ in 0..<300 {
-            checkMuxPair((0..<Int.random(in: 2...300, using: &random)).map { _ in .random(in: 0...255, using: &random) })
+            checkMuxPair(
+                (0..<Int.random(in: 2...300, using: &random)).map { _ in .random(in: 0...255, using: &random) })
         }
     }
 }

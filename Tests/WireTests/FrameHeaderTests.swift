@@ -27,7 +27,9 @@ struct FrameHeaderTests {
             let bytes = write(header)
             for offset in 0..<8 {
                 let moved = [UInt8](repeating: 0, count: offset) + bytes
-                let read = moved.withUnsafeBytes { FrameHeader(reading: UnsafeRawBufferPointer(rebasing: $0[offset...])) }
+                let read = moved.withUnsafeBytes {
+                    FrameHeader(reading: UnsafeRawBufferPointer(rebasing: $0[offset...]))
+                }
                 #expect(read == header, "seed \(random.seed)")
             }
         }

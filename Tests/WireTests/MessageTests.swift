@@ -42,7 +42,8 @@ struct MessageTests {
     func sizes() {
         let long = String(repeating: "x", count: 255)
         let hello = Hello(
-            clientID: String(long.prefix(64)), user: long, nonce: pattern(64), window: 0, agent: String(long.prefix(128)))
+            clientID: String(long.prefix(64)), user: long, nonce: pattern(64), window: 0,
+            agent: String(long.prefix(128)))
         #expect(hello.payload.count <= ProtocolLimits.maxLoginFrame)
     }
 

@@ -245,7 +245,16 @@ extension [TestFrame] {
     func of(_ type: FrameType) -> [TestFrame] { filter { $0.type == type } }
 }
 
-/// Bytes that differ from place to place.
+/// Bytes that differ from place to place, with a period that is prime.
 func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
-    (0..<count).map { UInt8(truncatingIfNeeded: (($0 &+ seed &* 7919) &* 2_654_435_761) >> 11) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
+    var start = seed * 7919 % patternTable.count
+    while bytes.count < count {
+        bytes += patternTable[start..<min(patternTable.count, start + count - bytes.count)]
+        start = 0
+    }
+    return bytes
 }
+
+private let patternTable: [UInt8] = (0..<65_521).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761) >> 11) }

@@ -76,7 +76,8 @@ struct MuxViolationTests {
         #expect(violation(header: .map, 0, length: 16_384) == nil)
         #expect(violation(header: .map, 0, length: 16_385) != nil)
         #expect(violation(header: .open, 2, length: 16_385) != nil)
-        #expect(violation(header: FrameType(rawValue: 0xFF), 2, length: 16_385) != nil, "ignoring has its limit as well")
+        #expect(
+            violation(header: FrameType(rawValue: 0xFF), 2, length: 16_385) != nil, "ignoring has its limit as well")
         #expect(violation(header: .data, 2, length: 131_073) != nil)
         #expect(violation(header: .data, 2, length: 0xFF_FFFF) != nil)
     }

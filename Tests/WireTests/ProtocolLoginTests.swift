@@ -42,7 +42,9 @@ struct ProtocolLoginTests {
 
     @Test("rest on a hash that knows its own")
     func hash() {
-        func hex(_ bytes: [UInt8]) -> String { bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() }
+        func hex(_ bytes: [UInt8]) -> String {
+            bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        }
         #expect(
             hex(sha256(Array("abc".utf8))) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         // RFC 4231, test case 2.
@@ -80,7 +82,8 @@ struct ProtocolLoginTests {
             )
             for index in 0..<64 {
                 let choice = (e & f) ^ (~e & g)
-                let one = h &+ (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) &+ choice &+ constants[index] &+ words[index]
+                let one =
+                    h &+ (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) &+ choice &+ constants[index] &+ words[index]
                 let majority = (a & b) ^ (a & c) ^ (b & c)
                 let two = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) &+ majority
                 (a, b, c, d, e, f, g, h) = (one &+ two, a, b, c, d &+ one, e, f, g)

@@ -18,7 +18,8 @@ struct ProtocolVectorTests {
         switch try vector.type {
         case .reject, .goAway, .refused:
             let refusal = try Refusal(payload: payload.span)
-            #expect(try refusal.code.rawValue == vector.number("code") && refusal.text == vector.text("text"), "\(vector)")
+            #expect(
+                try refusal.code.rawValue == vector.number("code") && refusal.text == vector.text("text"), "\(vector)")
         case .opened: break
         default: #expect(try payload == vector.payload(), "\(vector)")
         }
@@ -72,7 +73,8 @@ struct ProtocolVectorTests {
                 var violation: ProtocolViolation?
                 for piece in pieces where violation == nil {
                     violation = end.receive(bytes[piece])
-                    #expect(violation == nil || piece.upperBound > last, "\(vector): too early: \(violation?.reason ?? "")")
+                    #expect(
+                        violation == nil || piece.upperBound > last, "\(vector): too early: \(violation?.reason ?? "")")
                 }
                 #expect(violation != nil, "\(vector)")
             }

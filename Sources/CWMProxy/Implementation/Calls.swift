@@ -13,8 +13,8 @@ func call(_ body: () throws(TunnelError) -> Void) -> wmp_status {
 
 /// The same for a body with a status of its own.
 func answer(_ body: () throws(TunnelError) -> wmp_status) -> wmp_status {
-    let before = errno
-    defer { errno = before }
+    let before = wmps_errno()
+    defer { wmps_set_errno(before) }
     do throws(TunnelError) { return try body() } catch {
         wmps_set_message(error.message)
         return error.code.rawValue

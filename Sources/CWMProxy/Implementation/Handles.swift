@@ -1,5 +1,5 @@
 import Glibc
-import Synchronization
+import WMPIO
 import WMProxyKit
 
 /// The live handles: what the host holds is a number that stands here, never an address of ours.
@@ -18,7 +18,7 @@ enum Handles {
         var last: UInt = 0
     }
 
-    private static let table = Mutex(Table())
+    private static let table = Guarded(Table(), isStatic: true)
 
     /// Numbers are apart like addresses, and odd where addresses are even.
     static func insert(_ object: any AnyObject & Sendable) -> OpaquePointer? {

@@ -31,6 +31,7 @@ int wmpo_ctx_set_min_version(SSL_CTX *ctx, int version);
 void wmpo_ctx_set_modes(SSL_CTX *ctx);
 int wmpo_ctx_add_chain_certificate(SSL_CTX *ctx, X509 *certificate);
 int wmpo_ctx_set_groups(SSL_CTX *ctx, const char *groups);
+void wmpo_ctx_disable_session_cache(SSL_CTX *ctx);
 int wmpo_set_server_name(SSL *ssl, const char *name);
 /* A self-signed P-256 certificate for `name`, valid from a day ago for `days`. 1, or 0 with the error queue set. */
 int wmpo_self_signed(const char *name, int days, EVP_PKEY **key, X509 **certificate);

@@ -31,6 +31,8 @@ const char *wmps_error_text(int code);
 /* A mutex with a condition on the monotonic clock. */
 typedef struct wmps_monitor wmps_monitor;
 wmps_monitor *wmps_monitor_create(void);
+/* For one that lives as long as the process: a fork waits until it is free, so that the child finds it free. */
+wmps_monitor *wmps_monitor_create_static(void);
 void wmps_monitor_destroy(wmps_monitor *monitor);
 void wmps_monitor_lock(wmps_monitor *monitor);
 void wmps_monitor_unlock(wmps_monitor *monitor);
@@ -52,6 +54,11 @@ int wmps_thread_is_current(const wmps_thread *thread);
 
 int64_t wmps_monotonic_ns(void);
 int64_t wmps_unix_ms(void);
+
+/* errno, and open(2) with two arguments: through Swift's overlay they cost a newer glibc. */
+int wmps_errno(void);
+void wmps_set_errno(int code);
+int wmps_open(const char *path, int flags);
 
 /* This thread's last error message; cut to 1,023 bytes. Never NULL. */
 void wmps_set_message(const char *text);

@@ -89,11 +89,11 @@ extension ClientOptions: Configurable {
             warnings.append(.init(.warning, "the server's certificate is not verified", at: position))
         }
         if !usesTLS, !server.isLoopback {
-            if credential != nil, !isInsecure {
+            if !isInsecure {
                 throw settings.error(
                     "server",
-                    "a credential over an unencrypted tunnel to \(server): set 'ts: true', "
-                        + "or 'insecure: true' to allow it"
+                    "an unencrypted tunnel to \(server), with nothing to tell that it is the right server: set "
+                        + "'ts: true', or 'insecure: true' to allow it"
                 )
             }
             warnings.append(.init(.warning, "the tunnel to \(server) is not encrypted", at: position))

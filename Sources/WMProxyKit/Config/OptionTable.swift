@@ -42,7 +42,7 @@ extension Option {
             .server, "token", .secret, "", .active,
             "The secret that clients must share. Never sent; both sides prove that they know it."),
         Option(
-            .server, "username", .text(maximum: 256), "", .active,
+            .server, "username", .text(maximum: 255), "", .active,
             "The user that clients must be, together with `password`."),
         Option(
             .server, "password", .secret, "", .active,
@@ -150,9 +150,6 @@ extension Option {
             .server, "head_timeout", timeout, "10s", .active,
             "From the first byte of a request's head to its last."),
         Option(
-            .server, "dial_timeout", timeout, "10s", .active,
-            "How long a visitor waits until the client has reached the local service."),
-        Option(
             .server, "response_timeout", .duration(0...(24 * hour)), "60s", .active,
             "How long a local service may take to begin its answer to a request; 0: for ever."),
         Option(
@@ -193,7 +190,7 @@ extension Option {
             .client, "token", .secret, "", .active,
             "The secret shared with the server."),
         Option(
-            .client, "username", .text(maximum: 256), "", .active,
+            .client, "username", .text(maximum: 255), "", .active,
             "The user to log in as, together with `password`."),
         Option(
             .client, "password", .secret, "", .active,
@@ -303,7 +300,7 @@ extension Option {
 
     private static let user: [Option] = [
         Option(
-            .user, "username", .text(maximum: 256), "", .later,
+            .user, "username", .text(maximum: 255), "", .later,
             "The user's name."),
         Option(
             .user, "password", .secret, "", .later,

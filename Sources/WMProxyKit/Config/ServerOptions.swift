@@ -38,8 +38,6 @@ package struct ServerOptions: Sendable, Equatable {
         package var login: Int
         /// A request's head, first to last byte.
         package var head: Int
-        /// Until the client has reached the local service.
-        package var dial: Int
         /// Until the local service begins its answer. May be 0.
         package var response: Int
         /// A visitor's HTTP connection between two requests. May be 0.
@@ -79,8 +77,7 @@ extension ServerOptions: Configurable {
             connections: settings.number("max_connections"), handshakes: settings.number("max_handshakes"))
         timeouts = Timeouts(
             login: settings.number("login_timeout"), head: settings.number("head_timeout"),
-            dial: settings.number("dial_timeout"), response: settings.number("response_timeout"),
-            idle: settings.number("idle_timeout"))
+            response: settings.number("response_timeout"), idle: settings.number("idle_timeout"))
         ping = try PingOptions(settings)
         try checkListeners(settings, &warnings)
         try checkTrust(settings, &warnings)

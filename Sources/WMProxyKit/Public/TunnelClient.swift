@@ -9,6 +9,7 @@ public final class TunnelClient: Sendable {
     private let engine: Engine
     private let engineIsOwn: Bool
     private let statisticsCallback = StatisticsCallback()
+    private let stopState = StopState()
 
     /// Starts a client; connecting goes on in the background.
     /// - Parameters:
@@ -86,13 +87,13 @@ public final class TunnelClient: Sendable {
         try await Blocking.run { () throws(TunnelError) in try self.removeMapping(name, milliseconds: timeout.milliseconds) }
     }
 
-    /// Where visitors reach a mapping: "http://localhost:8001 https://localhost:8003", or "127.0.0.1:8002".
-    /// - Throws: `.notFound`; `.badState` while the server has not taken it; its refusal.
+    /// Where visitors reach a mapping: "http://localhost:8001" (the HTTPS edge's URL if there is no HTTP edge), "127.0.0.1:8002".
+    /// - Throws: `.notFound`; `.badState` while the server has not taken it, or has refused it.
     public func address(of mapping: String) throws(TunnelError) -> String {
         switch core.board.mapping(mapping) {
         case .up(let address): return address
         case .pending: throw TunnelError(.badState, "mapping '\(mapping)' is not registered yet")
-        case .refused(let error): throw error
+        case .refused(let error): throw TunnelError(.badState, error.message)
         case nil: throw TunnelError(.notFound, "there is no mapping '\(mapping)'")
         }
     }
@@ -113,17 +114,20 @@ public final class TunnelClient: Sendable {
     /// Takes no more visitors, lets those who are there finish for `drain` milliseconds at most (negative: no limit), then ends the
     /// session. Blocks its thread. Once.
     package func stopAndWait(drain milliseconds: Int) throws(TunnelError) {
-        guard !Notifier.shared.isCurrent else { throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself") }
-        try? statisticsCallback.set(0, nil)
-        defer {
+        guard !Notifier.shared.isCurrent else {
+            throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")
+        }
+        try stopState.run { () throws(TunnelError) in
+            try statisticsCallback.set(0, nil)
+            try core.stop(drain: milliseconds)
             engine.releaseUser()
             if engineIsOwn { try? engine.destroy() }
         }
-        try core.stop(drain: milliseconds)
     }
 
     /// Stops the client: no more visitors, those who are there may finish for `drain`, then the session ends. Once.
-    /// - Throws: `.timedOut` when it did not end within 5 seconds of that.
+    /// A negative `drain` is no limit.
+    /// - Throws: `.timedOut` when it did not end within 5 seconds of that, `.badState` when it is stopped already.
     public func stop(drain: Duration = .seconds(5)) async throws(TunnelError) {
         try await Blocking.run { () throws(TunnelError) in try self.stopAndWait(drain: drain.milliseconds) }
     }

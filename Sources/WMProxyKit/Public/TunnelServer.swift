@@ -8,6 +8,7 @@ public final class TunnelServer: Sendable {
     private let engine: Engine
     private let engineIsOwn: Bool
     private let statisticsCallback = StatisticsCallback()
+    private let stopState = StopState()
 
     /// Starts a server; when this returns, every port is open.
     /// - Parameters:
@@ -31,12 +32,12 @@ public final class TunnelServer: Sendable {
         self.engine = try Engine.retained(own ?? engine)
         do throws(TunnelError) {
             core = try ServerCore(options, engine: self.engine)
-            try core.start()
         } catch {
             self.engine.releaseUser()
             if let own { try? own.destroy() }
             throw error
         }
+        core.start()
     }
 
     /// Where a listener listens, "127.0.0.1:8091", with the port that a configured 0 became; nil: there is none of that name.
@@ -57,28 +58,31 @@ public final class TunnelServer: Sendable {
     }
 
     /// Closes the ports at once, lets visitors finish for `drain` milliseconds at most (negative: no limit), then ends all connections.
-    /// Blocks its thread. Once.
+    /// Blocks its thread; once.
     package func stopAndWait(drain milliseconds: Int) throws(TunnelError) {
-        guard !Notifier.shared.isCurrent else { throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself") }
-        try? statisticsCallback.set(0, nil)
-        defer {
+        guard !Notifier.shared.isCurrent else {
+            throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")
+        }
+        try stopState.run { () throws(TunnelError) in
+            try statisticsCallback.set(0, nil)
+            try core.stop(drain: milliseconds)
             engine.releaseUser()
             if engineIsOwn { try? engine.destroy() }
         }
-        try core.stop(drain: milliseconds)
     }
 
     /// Stops the server: its ports close at once, visitors who are there may finish for `drain`, then all connections end. Once.
-    /// - Throws: `.timedOut` when it did not end within 5 seconds of that.
+    /// A negative `drain` is no limit.
+    /// - Throws: `.timedOut` when it did not end within 5 seconds of that, `.badState` when it is stopped already.
     public func stop(drain: Duration = .seconds(5)) async throws(TunnelError) {
         try await Blocking.run { () throws(TunnelError) in try self.stopAndWait(drain: drain.milliseconds) }
     }
 }
 
 extension Duration {
-    /// Whole milliseconds.
+    /// Whole milliseconds, at most some weeks: what the timers take.
     var milliseconds: Int {
         let (seconds, attoseconds) = components
-        return Int(clamping: seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
+        return Int(max(-1_000_000, min(seconds, 2_000_000))) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
     }
 }

@@ -11,10 +11,14 @@ final class ClientBoard: @unchecked Sendable {
     }
 
     private let monitor = Monitor()
+    private let server: String
     private var isUp = false
     private var isStopped = false
     private var lastFailure: TunnelError?
     private var mappings: [String: Mapping] = [:]
+
+    /// `server`: its address, for messages.
+    init(server: String) { self.server = server }
 
     private func change(_ body: () -> Void) {
         monitor.locked {
@@ -58,7 +62,7 @@ final class ClientBoard: @unchecked Sendable {
                     throw lastFailure
                 }
                 guard monitor.wait(until: deadline) else {
-                    throw TunnelError(.timedOut, "not ready in time: \(lastFailure?.message ?? "the server has not answered yet")")
+                    throw TunnelError(.timedOut, "not ready in time: \(lastFailure?.message ?? "the server at \(server) has not answered yet")")
                 }
             }
         }

@@ -17,15 +17,16 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     private struct Mapping {
+        enum State { case pending, up, refused }
         let id: UInt32
         let options: MappingOptions
-        var isUp = false
+        var state = State.pending
     }
 
     let options: ClientOptions
     let engine: Engine
     let events: EventQueue
-    let board = ClientBoard()
+    let board: ClientBoard
     let counters = Counters()
     let clientID: String
     private let loop: Loop
@@ -43,6 +44,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     private var wasUp = false
     private var drained: (() -> Void)?
     private var drainTimer: Timer?
+    private var dialFailures = LogLimiter()
+    /// Itself, from `start` to the end of `stop`: a client runs whether or not anybody holds it.
+    private var whileRunning: ClientCore?
 
     /// From the connection to the server's welcome.
     private static let loginTimeout = 10_000
@@ -75,11 +79,13 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         }
         guard let random = Digest.random(8) else { throw TunnelError(.system, "the system has no random numbers") }
         clientID = options.clientID ?? "client-" + Digest.hex(random)
+        board = ClientBoard(server: "\(options.server)")
         for mapping in options.mappings { board.set(mapping.name, .pending) }
     }
 
     /// Begins to connect. Once, after `init`.
     func start() {
+        whileRunning = self
         loop.submit { [self] in
             retryTimer = Timer(on: loop) { [weak self] in self?.connect() }
             loginTimer = Timer(on: loop) { [weak self] in self?.loginExpired() }
@@ -212,22 +218,25 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         wasUp = true
         lastLogged = ""
         Log.info("logged in at \(options.server) as '\(clientID)', \(tls == nil ? "not encrypted" : "by TLS")")
-        events.post(.sessionUp, clientID: clientID, address: "\(options.server)")
         for mapping in mappings.values.sorted(by: { $0.id < $1.id }) { offer(mapping) }
         board.setUp()
+        events.post(.sessionUp, clientID: clientID, address: "\(options.server)")
     }
 
     func laneLost(_ reason: LaneLoss) {
         lane = nil
         loginTimer?.unset()
-        for id in mappings.keys { mappings[id]?.isUp = false }
+        for id in mappings.keys { mappings[id]?.state = .pending }
         counters.mappings.add(-Int(counters.mappings.current))
         switch state {
         case .up, .leaving:
             counters.sessions.add(-1)
             state = .down
-            events.post(.sessionDown, code: reason.code ?? .closed, clientID: clientID, address: "\(options.server)", reason: "\(reason)")
-            failed(TunnelError(reason.code ?? .closed, "the session with \(options.server) is lost: \(reason)"), isLoss: true)
+            let error = TunnelError(reason.code ?? .closed, "the session with \(options.server) is lost: \(reason)")
+            board.setDown(error)
+            events.post(
+                .sessionDown, code: error.code, clientID: clientID, address: "\(options.server)", reason: "\(reason)")
+            retry(after: error)
         case .loggingIn:
             state = .down
             let hint = tls == nil ? ": does the server want TLS ('ts: true')?" : ""
@@ -235,14 +244,18 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             refused = nil
             if error.code == .authentication { counters.loginFailures.add(1) }
             failed(error)
-        case .stopped: drained?()
-        case .down, .connecting: break
+        case .stopped, .down, .connecting: break
         }
     }
 
-    private func failed(_ error: TunnelError, isLoss: Bool = false) {
+    private func failed(_ error: TunnelError) {
         board.setDown(error)
-        if !isLoss { events.post(.connectFailed, code: error.code, clientID: clientID, address: "\(options.server)", reason: error.message) }
+        events.post(
+            .connectFailed, code: error.code, clientID: clientID, address: "\(options.server)", reason: error.message)
+        retry(after: error)
+    }
+
+    private func retry(after error: TunnelError) {
         // Once per cause: attempts go on for as long as it takes.
         if error.message != lastLogged {
             lastLogged = error.message
@@ -279,24 +292,27 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     private func receive(_ mapped: Mapped) {
-        guard let mapping = mappings[mapped.id], !mapping.isUp else { return }
-        mappings[mapped.id]?.isUp = true
+        guard let mapping = mappings[mapped.id], mapping.state == .pending else { return }
+        mappings[mapped.id]?.state = .up
         counters.mappings.add(1)
-        Log.info("mapping '\(mapping.options.name)': \(mapped.address) → \(mapping.options.localAddr.map { "\($0)" } ?? "")")
-        events.post(.mappingUp, clientID: clientID, name: mapping.options.name, address: mapped.address)
-        board.set(mapping.options.name, .up(address: mapped.address))
+        let name = mapping.options.name
+        // All are for people, the first is for programs.
+        let address = String(mapped.address.prefix { $0 != " " })
+        Log.info("mapping '\(name)': \(mapped.address) → \(mapping.options.localAddr.map { "\($0)" } ?? "")")
+        board.set(name, .up(address: address))
+        events.post(.mappingUp, clientID: clientID, name: name, address: address)
     }
 
     private func receive(_ refusal: MapRefused) {
         guard let mapping = mappings[refusal.id] else { return }
-        if mapping.isUp { counters.mappings.add(-1) }
-        mappings[refusal.id]?.isUp = false
+        if mapping.state == .up { counters.mappings.add(-1) }
+        mappings[refusal.id]?.state = .refused
         let name = mapping.options.name
         let error = TunnelError(
             refusal.code == .taken ? .alreadyExists : .refused, "the server refused mapping '\(name)': \(refusal.text)")
         Log.error(error.message)
-        events.post(.mappingRefused, code: error.code, clientID: clientID, name: name, reason: refusal.text)
         board.set(name, .refused(error))
+        events.post(.mappingRefused, code: error.code, clientID: clientID, name: name, reason: refusal.text)
     }
 
     /// Any thread. Then `board` tells when it is gone.
@@ -304,7 +320,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private func remove(_ name: String) {
         guard let mapping = mappings.values.first(where: { $0.options.name == name }) else { return board.set(name, nil) }
-        guard case .up = state, mapping.isUp, let lane else { return forget(mapping) }
+        // Also while the server's answer to the MAP is on its way.
+        guard case .up = state, mapping.state != .refused, let lane else { return forget(mapping) }
         lane.mux.write(Unmap(id: mapping.id))
     }
 
@@ -315,8 +332,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private func forget(_ mapping: Mapping) {
         mappings[mapping.id] = nil
-        if mapping.isUp { counters.mappings.add(-1) }
         board.set(mapping.options.name, nil)
+        guard mapping.state == .up else { return }
+        counters.mappings.add(-1)
         events.post(.mappingDown, clientID: clientID, name: mapping.options.name, reason: "removed")
     }
 
@@ -348,7 +366,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         var isDone = false
         let dialer = Dialer(
             target.host, target.port, on: loop, resolver: engine.resolver, timeout: options.dialTimeout
-        ) { [counters] result in
+        ) { [self] result in
             isDone = true
             if isReturned { pipe.dialer = nil }
             switch result {
@@ -357,7 +375,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
                 pipe.attach(connection)
             case .failure(let error):
                 counters.refused.add(1)
-                Log.warning("mapping '\(name)': \(target): \(error)")
+                if let held = dialFailures.admit(now: loop.now) {
+                    Log.warning("mapping '\(name)': \(target): \(error)\(held == 0 ? "" : " (and \(held) more like it)")")
+                }
                 pipe.refuse(StreamError(error), "\(error)")
                 pipe.abandon()
             }
@@ -383,25 +403,29 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     func stop(drain milliseconds: Int) throws(TunnelError) {
         let finished = Monitor()
         nonisolated(unsafe) var isDone = false
-        loop.submit { [self] in
+        let isAlive = loop.submit { [self] in
             beginStop(milliseconds) { finished.locked { isDone = true; finished.signal() } }
         }
-        let deadline = milliseconds < 0 ? nil : Deadline(after: milliseconds + 5000)
+        let deadline = milliseconds < 0 ? nil : Deadline(after: min(milliseconds, Int(Int32.max) - 5000) + 5000)
         let inTime = finished.locked {
-            while !isDone { guard finished.wait(until: deadline) else { break } }
-            return isDone
+            while !isDone, isAlive { guard finished.wait(until: deadline) else { break } }
+            return isDone || !isAlive
         }
+        guard inTime else { throw TunnelError(.timedOut, "the client did not stop in time") }
+        board.setStopped()
         events.post(.stopped, clientID: clientID)
         events.close()
-        board.setStopped()
-        guard inTime else { throw TunnelError(.timedOut, "the client did not stop in time") }
+        whileRunning = nil
     }
 
     private func beginStop(_ milliseconds: Int, _ done: @escaping () -> Void) {
         drained = done
         retryTimer?.cancel()
-        guard case .up = state, let lane else { return finishStop() }
-        for mapping in mappings.values { lane.mux.write(Unmap(id: mapping.id)) }
+        switch (state, lane) {
+        case (.up, let lane?): for mapping in mappings.values { lane.mux.write(Unmap(id: mapping.id)) }
+        case (.leaving, _?): break
+        default: return finishStop()
+        }
         if milliseconds >= 0 {
             let timer = Timer(on: loop) { [weak self] in self?.finishStop() }
             drainTimer = timer
@@ -421,13 +445,20 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         drainTimer?.cancel()
         loginTimer?.cancel()
         if case .connecting(let dialer) = state { dialer.cancel() }
-        if case .up = state { counters.sessions.add(-1) }
+        switch state {
+        case .up, .leaving: counters.sessions.add(-1)
+        default: break
+        }
         state = .stopped
         if let lane {
             lane.mux.resetAll(.shuttingDown)
             lane.close(.goAway, Refusal(code: .shuttingDown, text: "the client stops"))
         }
-        done()
+        // Not from here: this may have been called from deep inside the lane.
+        loop.submit { [self] in
+            done()
+            withExtendedLifetime(self) {}
+        }
     }
 }
 

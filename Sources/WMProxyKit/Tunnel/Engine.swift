@@ -17,7 +17,7 @@ public final class Engine: @unchecked Sendable {
         var users = 0
         var isDestroyed = false
     }
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     init(_ options: EngineOptions) throws(TunnelError) {
         if options.threads == 0 {
@@ -112,7 +112,7 @@ public final class Engine: @unchecked Sendable {
     // MARK: The process
 
     /// The engine of those who bring none; it lives while one of them runs.
-    private static let shared = Mutex<Engine?>(nil)
+    private static let shared = Guarded<Engine?>(nil, isStatic: true)
 
     /// `engine`, or the process-wide one, with its user counted.
     static func retained(_ engine: Engine?) throws(TunnelError) -> Engine {
@@ -133,7 +133,7 @@ public final class Engine: @unchecked Sendable {
     }
 
     private struct Weak: @unchecked Sendable { weak var engine: Engine? }
-    private static let all = Mutex<[Weak]>([])
+    private static let all = Guarded<[Weak]>([], isStatic: true)
     private static let isPrepared = Atomic<Bool>(false)
 
     /// OpenSSL registers its clean-up when first used; ours comes after it and therefore runs before it:

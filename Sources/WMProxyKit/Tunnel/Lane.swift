@@ -77,8 +77,9 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
 
     private func beat() {
         guard loop.now - heardAt < Int64(ping.timeout) * 1_000_000 else { return lose(.silent) }
-        mux.write(.ping, payload: [0, 0, 0, 0, 0, 0, 0, 0])
+        // An idle lane holds no memory for output.
         mux.output.releaseIfEmpty()
+        mux.write(.ping, payload: [0, 0, 0, 0, 0, 0, 0, 0])
         timer?.set(after: ping.interval)
     }
 

@@ -17,9 +17,12 @@ final class ServerCore: @unchecked Sendable {
     private(set) var shards: [ServerShard] = []
     private let sessionCount = SharedCount()
     private let connectionCount = SharedCount()
+    private let loginCount = SharedCount()
     private var listeners: [String: Listener] = [:]
     private var registry = Registry()
     private var nextShard = 0
+    /// Itself, from `start` to the end of `stop`: a server runs whether or not anybody holds it.
+    private var whileRunning: ServerCore?
 
     private var home: Loop { shards[0].loop }
 
@@ -71,7 +74,8 @@ final class ServerCore: @unchecked Sendable {
     // MARK: Start
 
     /// Opens the doors. Once, after `init`.
-    func start() throws(TunnelError) {
+    func start() {
+        whileRunning = self
         for (name, listener) in listeners.sorted(by: { $0.key < $1.key }) {
             Log.info("\(Self.purpose[name] ?? name) on \(listener.address)")
             events.post(.listening, name: name, address: listener.address.description)
@@ -94,10 +98,10 @@ final class ServerCore: @unchecked Sendable {
 
     /// On the first loop: a connection has come; its shard takes it from here.
     private func accepted(_ name: String, _ fd: Int32, _ peer: SocketAddress) {
-        guard name == "bind_addr" || connectionCount.add(upTo: options.limits.connections) else {
+        guard connectionCount.add(upTo: options.limits.connections) else {
             shards[0].counters.refused.add(1)
             System.close(fd)
-            return logStranger(shards[0], "visitor \(peer) turned away: \(options.limits.connections) connections already")
+            return logStranger(shards[0], "\(name): \(peer) turned away: \(options.limits.connections) connections already")
         }
         if name == "map_tcp_bind" {
             guard let route = shards[0].routes.tcp, let session = route.session else {
@@ -129,6 +133,8 @@ final class ServerCore: @unchecked Sendable {
 
     func admitsSession() -> Bool { sessionCount.add(upTo: options.limits.sessions) }
     func sessionLeft() { sessionCount.remove() }
+    func admitsLogin() -> Bool { loginCount.add(upTo: options.limits.handshakes) }
+    func loginLeft() { loginCount.remove() }
     func connectionLeft() { connectionCount.remove() }
 
     var statistics: Statistics { Statistics(shards.map(\.counters)) }
@@ -161,13 +167,13 @@ final class ServerCore: @unchecked Sendable {
         }
     }
 
-    /// Where visitors reach it, for people.
-    func visitorAddress(of map: Map) -> String {
-        if map.mode == .tcp { return addresses["map_tcp_bind"]?.description ?? "" }
+    /// Where visitors reach it: the first for programs, all for people.
+    func visitorAddresses(of map: Map) -> [String] {
+        if map.mode == .tcp { return [addresses["map_tcp_bind"]?.description ?? ""] }
         var urls: [String] = []
         if map.mode == .http, let http = addresses["map_http_bind"] { urls.append("http://\(map.domain):\(http.port)") }
         if let https = addresses["map_https_bind"] { urls.append("https://\(map.domain):\(https.port)") }
-        return urls.joined(separator: " ")
+        return urls
     }
 
     /// Has the registry take `claim`, and every shard know it, before `done` runs on the session's loop.
@@ -193,8 +199,9 @@ final class ServerCore: @unchecked Sendable {
         }
     }
 
-    func vacate(_ session: SessionID) {
-        home.submit { [self] in tell(registry.vacate(session)) {} }
+    /// The session is lost; `done` runs on the first loop when no shard routes to it any more.
+    func vacate(_ session: SessionID, done: @escaping () -> Void) {
+        home.submit { [self] in tell(registry.vacate(session), done) }
     }
 
     /// On the first loop: has each shard change its routes; `done` runs here when all have.
@@ -223,7 +230,7 @@ final class ServerCore: @unchecked Sendable {
     func stop(drain milliseconds: Int) throws(TunnelError) {
         let finished = Monitor()
         nonisolated(unsafe) var left = shards.count
-        home.submit { [self] in
+        let isAlive = home.submit { [self] in
             for listener in listeners.values { listener.close() }
             listeners.removeAll()
             for shard in shards {
@@ -232,14 +239,15 @@ final class ServerCore: @unchecked Sendable {
                 }
             }
         }
-        let deadline = milliseconds < 0 ? nil : Deadline(after: milliseconds + 5000)
+        let deadline = milliseconds < 0 ? nil : Deadline(after: min(milliseconds, Int(Int32.max) - 5000) + 5000)
         let inTime = finished.locked {
-            while left > 0 { guard finished.wait(until: deadline) else { break } }
-            return left == 0
+            while left > 0, isAlive { guard finished.wait(until: deadline) else { break } }
+            return left == 0 || !isAlive
         }
+        guard inTime else { throw TunnelError(.timedOut, "the server did not stop in time") }
         events.post(.stopped)
         events.close()
-        guard inTime else { throw TunnelError(.timedOut, "the server did not stop in time") }
+        whileRunning = nil
     }
 }
 

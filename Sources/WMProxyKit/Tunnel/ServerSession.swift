@@ -19,7 +19,14 @@ final class ServerSession: LaneOwner, PipeOwner {
     private let shard: ServerShard
     private var state = State.awaitsHello
     private var loginTimer: Timer?
-    private var mappings: [UInt32: Map] = [:]
+    /// The client's software, for the log.
+    private var agent = ""
+    private struct Mapping {
+        let map: Map
+        /// The registry has granted it.
+        var isUp = false
+    }
+    private var mappings: [UInt32: Mapping] = [:]
 
     /// Most mappings of one session: the table must end somewhere.
     private static let maxMappings = 1000
@@ -94,6 +101,7 @@ final class ServerSession: LaneOwner, PipeOwner {
     private func receive(_ hello: Hello) throws(ProtocolViolation) {
         guard let nonce = Digest.random(32) else { return fail("no random numbers") }
         let credential = shard.core.options.credential
+        agent = hello.agent.isEmpty ? "" : " (\(hello.agent))"
         identity = Identity(clientID: hello.clientID, principal: credential == nil ? "" : hello.user)
         lane.mux.peerWindow = Int(hello.window)
         lane.mux.write(Challenge(nonce: nonce))
@@ -130,9 +138,10 @@ final class ServerSession: LaneOwner, PipeOwner {
         lane.open(peerWindow: UInt32(clamping: lane.mux.peerWindow))
         shard.counters.sessions.add(1)
         shard.counters.sessionsTotal.add(1)
-        Log.info("client '\(identity.clientID)' from \(peer) is in, \(lane.connection.isSecure ? "by TLS" : "not encrypted")")
+        Log.info(
+            "client '\(identity.clientID)' from \(peer) is in, \(lane.connection.isSecure ? "by TLS" : "not encrypted")\(agent)")
         shard.core.events.post(.sessionUp, clientID: identity.clientID, address: peer.description)
-        shard.handshakeEnded(self)
+        shard.loggedIn(self)
     }
 
     private func receive(_ map: Map) throws(ProtocolViolation) {
@@ -143,7 +152,7 @@ final class ServerSession: LaneOwner, PipeOwner {
         switch shard.core.claim(of: map) {
         case .failure(let refusal): refuse(map, refusal)
         case .success(let claim):
-            mappings[map.id] = map
+            mappings[map.id] = Mapping(map: map)
             let route = Route(session: id, mapping: map.id, name: map.name, mode: map.mode)
             shard.core.take(claim, route, for: identity) { [weak self] result in
                 guard let self, self.isUp else { return }
@@ -159,27 +168,33 @@ final class ServerSession: LaneOwner, PipeOwner {
 
     private func confirm(_ map: Map) {
         guard mappings[map.id] != nil else { return }
-        let address = shard.core.visitorAddress(of: map)
+        let addresses = shard.core.visitorAddresses(of: map)
+        let all = addresses.joined(separator: " ")
+        mappings[map.id]?.isUp = true
         shard.counters.mappings.add(1)
-        lane.mux.write(Mapped(id: map.id, address: address))
-        Log.info("client '\(identity.clientID)': mapping '\(map.name)' is at \(address)")
-        shard.core.events.post(.mappingUp, clientID: identity.clientID, name: map.name, address: address)
+        lane.mux.write(Mapped(id: map.id, address: all))
+        Log.info("client '\(identity.clientID)': mapping '\(map.name)' is at \(all)")
+        shard.core.events.post(.mappingUp, clientID: identity.clientID, name: map.name, address: addresses.first ?? "")
     }
 
     private func refuse(_ map: Map, _ refusal: Refusal) {
         lane.mux.write(MapRefused(id: map.id, code: refusal.code, text: refusal.text))
         Log.warning("client '\(identity.clientID)': mapping '\(map.name)' refused: \(refusal.text)")
         shard.core.events.post(
-            .mappingRefused, code: .alreadyExists, clientID: identity.clientID, name: map.name, reason: refusal.text)
+            .mappingRefused, code: refusal.code == .taken ? .alreadyExists : .refused, clientID: identity.clientID, name: map.name, reason: refusal.text)
     }
 
     private func receive(_ unmap: Unmap) throws(ProtocolViolation) {
-        guard let map = mappings.removeValue(forKey: unmap.id) else { return }
-        shard.counters.mappings.add(-1)
-        Log.info("client '\(identity.clientID)': mapping '\(map.name)' removed")
-        shard.core.events.post(.mappingDown, clientID: identity.clientID, name: map.name, reason: "removed by the client")
+        guard let mapping = mappings.removeValue(forKey: unmap.id) else {
+            // Refused, or taken over, while the client's word was on its way.
+            return lane.mux.write(.unmapped, payload: unmap.payload)
+        }
+        let map = mapping.map
+        if mapping.isUp { shard.counters.mappings.add(-1) }
         guard case .success(let claim) = shard.core.claim(of: map) else { return }
-        shard.core.release(claim, by: id) { [weak self] in
+        shard.core.release(claim, by: id) { [weak self, core = shard.core, identity] in
+            Log.info("client '\(identity.clientID)': mapping '\(map.name)' removed")
+            core.events.post(.mappingDown, clientID: identity.clientID, name: map.name, reason: "removed by the client")
             guard let self, isUp else { return }
             lane.mux.write(.unmapped, payload: unmap.payload)
         }
@@ -188,12 +203,12 @@ final class ServerSession: LaneOwner, PipeOwner {
     /// A newer session of the same identity has taken `claim` over.
     func loseMapping(of claim: Claim) {
         let text = "taken over by a newer session of the same client"
-        for (number, map) in mappings {
-            guard case .success(claim) = shard.core.claim(of: map) else { continue }
+        for (number, mapping) in mappings {
+            guard case .success(claim) = shard.core.claim(of: mapping.map) else { continue }
             mappings[number] = nil
-            shard.counters.mappings.add(-1)
+            if mapping.isUp { shard.counters.mappings.add(-1) }
             lane.mux.write(MapRefused(id: number, code: .taken, text: text))
-            shard.core.events.post(.mappingDown, clientID: identity.clientID, name: map.name, reason: text)
+            shard.core.events.post(.mappingDown, clientID: identity.clientID, name: mapping.map.name, reason: text)
         }
     }
 
@@ -223,12 +238,13 @@ final class ServerSession: LaneOwner, PipeOwner {
         loginTimer = nil
         if wasUp {
             shard.counters.sessions.add(-1)
-            shard.counters.mappings.add(-mappings.count)
+            shard.counters.mappings.add(-mappings.values.count(where: \.isUp))
             Log.info("client '\(identity.clientID)' from \(peer) is gone: \(reason)")
-            shard.core.events.post(
-                .sessionDown, code: reason.code, clientID: identity.clientID, address: peer.description,
-                reason: reason.description)
-            shard.core.vacate(id)
+            shard.core.vacate(id) { [core = shard.core, identity, peer] in
+                core.events.post(
+                    .sessionDown, code: reason.code, clientID: identity.clientID, address: peer.description,
+                    reason: reason.description)
+            }
         } else if case .stopped = reason {
         } else {
             shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")

@@ -15,7 +15,6 @@ final class ServerShard: @unchecked Sendable {
 
     private var sessions: [UInt64: ServerSession] = [:]
     private var doormen: [ObjectIdentifier: Doorman] = [:]
-    private var handshakes = 0
     private var visitors: [ObjectIdentifier: HTTPVisitor] = [:]
     private var lastSession: UInt64 = 0
     private var isStopping = false
@@ -34,20 +33,22 @@ final class ServerShard: @unchecked Sendable {
     // MARK: Tunnel connections
 
     func adoptTunnel(_ fd: Int32, _ peer: SocketAddress) {
-        guard handshakes < core.options.limits.handshakes, !isStopping else {
+        guard !isStopping, core.admitsLogin() else {
             System.close(fd)
+            core.connectionLeft()
             core.logStranger(self, "connection from \(peer) closed: too many logins in progress")
             return
         }
         let doorman = Doorman(Connection(fd, on: loop), peer: peer, shard: self)
         doormen[ObjectIdentifier(doorman)] = doorman
-        handshakes += 1
         do throws(SystemError) { try doorman.start() } catch { doorman.end("\(error)") }
     }
 
     func doormanEnded(_ doorman: Doorman, becoming session: ServerSession?) {
         guard doormen.removeValue(forKey: ObjectIdentifier(doorman)) != nil else { return }
-        if session == nil { handshakes -= 1 }
+        guard session == nil else { return }
+        core.loginLeft()
+        core.connectionLeft()
     }
 
     func makeSession(_ connection: Connection, peer: SocketAddress, loginTimer: Timer) -> ServerSession {
@@ -58,13 +59,12 @@ final class ServerShard: @unchecked Sendable {
         return session
     }
 
-    func handshakeEnded(_ session: ServerSession) {
-        handshakes -= 1
-    }
+    func loggedIn(_ session: ServerSession) { core.loginLeft() }
 
     func sessionEnded(_ session: ServerSession, wasUp: Bool) {
         sessions[session.id.number] = nil
-        if wasUp { core.sessionLeft() } else { handshakes -= 1 }
+        if wasUp { core.sessionLeft() } else { core.loginLeft() }
+        core.connectionLeft()
         checkDrained()
     }
 
@@ -103,8 +103,8 @@ final class ServerShard: @unchecked Sendable {
     func arrive(_ visitor: HTTPVisitor) {
         visitors[ObjectIdentifier(visitor)] = visitor
         counters.visitors.add(1)
-        guard !isStopping else { return visitor.close() }
         visitor.arrive(on: self)
+        if isStopping { visitor.close() }
     }
 
     /// Leaves for another shard.

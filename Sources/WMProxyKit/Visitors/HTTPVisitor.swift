@@ -4,7 +4,7 @@ import WMPWire
 /// A visitor's connection to the HTTP or HTTPS edge.
 ///
 /// Each request is routed by its own Host, rewritten and sent on a stream of the session that serves it; the answer comes back the same
-/// way . Bodies pass through: a head costs memory, a body never does. When a request's session lives on another
+/// way. Bodies pass through: a head costs memory, a body never does. When a request's session lives on another
 /// loop, the connection moves there between two requests.
 ///
 /// @unchecked Sendable: confined to its shard's loop; moved by `arrive` when nothing is in progress.
@@ -60,13 +60,15 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     var outbox = ByteBuffer()
     /// Received from the service and not yet passed on.
     var ungranted = 0
+    /// What of these buffers is in the statistics.
+    private var counted = 0
 
     final class Stay {
         weak var visitor: HTTPVisitor?
         var isPumpScheduled = false
     }
 
-    enum Purpose { case idle, head, response, stall }
+    enum Purpose { case idle, head, body, response, stall }
 
     private static let stallTimeout = 30_000
 
@@ -76,7 +78,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     // MARK: Coming and going
 
-    /// Goes on, on `shard`, whose loop calls this: new, or moved.
+    /// Goes on, on `shard`, whose loop calls this: new, or moved. From here on it belongs to that loop.
     func arrive(on shard: ServerShard) {
         let isNew = self.shard === shard && timer == nil
         self.shard = shard
@@ -91,6 +93,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     func move(to other: ServerShard) {
         dropUpstream(cleanly: true)
+        shard.counters.queuedBytes.add(-counted)
+        counted = 0
         timer?.cancel()
         timer = nil
         connection.leave()
@@ -109,6 +113,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         dropUpstream(cleanly: state == .head)
         state = .closed
         timer?.cancel()
+        forget()
         if isCut { connection.reset() } else { connection.close() }
         shard.ended(self)
     }
@@ -124,8 +129,15 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     /// All is said: the connection ends by itself, so that the visitor reads the last answer before a reset could overtake it.
     func leaveLingering() {
         timer?.cancel()
+        forget()
         connection.closeLingering()
         shard.ended(self)
+    }
+
+    private func forget() {
+        inbox.consume(inbox.count)
+        outbox.consume(outbox.count)
+        countQueued()
     }
 
     /// The server stops: no request is taken any more, those under way may end.
@@ -142,6 +154,13 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     func connectionOpened() {
         if isSecure { shard.counters.handshakes.add(1) }
+    }
+
+    /// Brings the statistics up to what is held in memory now.
+    func countQueued() {
+        let held = inbox.count + upload.count + outbox.count + responseInbox.count
+        shard.counters.queuedBytes.add(held - counted)
+        counted = held
     }
 
     // MARK: Errors
@@ -184,7 +203,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         case .idle: timeouts.idle
         case .head: timeouts.head
         case .response: timeouts.response
-        case .stall: Self.stallTimeout
+        // Both sides make progress or the request is given up.
+        case .body, .stall: Self.stallTimeout
         }
         if milliseconds > 0 { timer?.set(after: milliseconds) } else { timer?.unset() }
     }
@@ -208,9 +228,12 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         case .head:
             if inbox.isEmpty { return close() }
             fail(ErrorPage(status: 408, domain: "", cause: "The request did not arrive in time."))
+        case .body:
+            guard state == .exchange, downstream == nil else { return }
+            if upload.isEmpty { return fail(ErrorPage(status: 408, cause: "The request's body did not arrive in time.", inAnswerTo: request, keepAlive: false)) }
+            refuse(504, "The service takes no more of the request.")
         case .response:
             guard state == .exchange, downstream == nil else { return }
-            if body != nil { return startTimer(.response) }
             upstream?.reset(.timedOut)
             refuse(504, "The service did not answer in time.")
         }

@@ -39,6 +39,7 @@ extension HTTPVisitor {
         isPumping = true
         let destination = pumpHere()
         isPumping = false
+        countQueued()
         if let destination { move(to: destination) }
     }
 
@@ -217,6 +218,7 @@ extension HTTPVisitor {
         guard upload.isEmpty, let upstream else { return upload.append(bytes) }
         let sent = upstream.send(bytes)
         shard.counters.bytesIn.add(sent)
+        if sent > 0, body != nil { startTimer(.body) }
         upload.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
     }
 
@@ -228,6 +230,7 @@ extension HTTPVisitor {
         shard.counters.bytesIn.add(sent)
         upload.consume(sent)
         upload.releaseIfEmpty()
+        if sent > 0, body != nil { startTimer(.body) }
         return upload.isEmpty
     }
 
@@ -278,7 +281,7 @@ extension HTTPVisitor {
         // RFC 9110 §9.2.2: what is idempotent may be sent again when the service closed its idle connection just then.
         if upstream?.isReused == true, body == nil, request.method.isIdempotent { retry = upload.readable.map { $0 } }
         _ = sendUpload()
-        startTimer(.response)
+        startTimer(body == nil ? .response : .body)
         return .used(length)
     }
 
@@ -320,7 +323,10 @@ extension HTTPVisitor {
         downstream = nil
         response.reset()
         if !keepsUpstream { dropUpstream(cleanly: isComplete) }
-        guard keepsVisitor, isComplete, !isDraining else { return finish() }
+        guard keepsVisitor, isComplete, !isDraining else {
+            if isComplete { state = .head }
+            return finish()
+        }
         body = nil
         state = .head
         request.reset()

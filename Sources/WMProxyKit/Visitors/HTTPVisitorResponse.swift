@@ -177,6 +177,7 @@ extension HTTPVisitor {
     /// Writes what waits; grants the service credit for what is out.
     func flush() {
         guard state != .closed else { return }
+        defer { if state != .closed { countQueued() } }
         let before = outbox.count
         while !outbox.isEmpty {
             switch connection.write(outbox.readable) {

@@ -19,7 +19,7 @@ public enum LogLevel: Int32, Sendable, Comparable {
 enum Log {
     /// The least important level that is wanted; 0 for none.
     private static let threshold = Atomic<Int32>(0)
-    private static let current = Mutex<Notifier.Token?>(nil)
+    private static let current = Guarded<Notifier.Token?>(nil, isStatic: true)
 
     /// Replaces the callback; nil ends logging. The earlier one has got all that was logged, and is not running, when this returns.
     static func setCallback(_ level: LogLevel, _ call: ((LogLevel, String) -> Void)?) throws(SystemError) {

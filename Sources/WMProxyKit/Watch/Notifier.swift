@@ -18,7 +18,7 @@ final class Notifier: @unchecked Sendable {
         case messages(call: (LogLevel, String) -> Void)
     }
 
-    private let monitor = Monitor()
+    private let monitor = Monitor(isStatic: true)
     private var work: [Token: Work] = [:]
     private var messages: [(LogLevel, String)] = []
     private var lostMessages = 0
@@ -126,7 +126,7 @@ final class Notifier: @unchecked Sendable {
                 running = nil
                 monitor.signal()
                 if isStopping { return nil }
-                if let call = dueMessage() ?? duePeriodic() { return call }
+                if let call = duePeriodic() ?? dueMessage() { return call }
                 let earliest = work.values.compactMap { if case .periodic(_, let due, _) = $0 { due } else { nil } }
                     .min { $0.nanoseconds < $1.nanoseconds }
                 _ = monitor.wait(until: earliest)

@@ -1,9 +1,8 @@
-import Synchronization
 import WMPIO
 
 /// The one statistics callback that a server or client has, if any.
 final class StatisticsCallback: Sendable {
-    private let current = Mutex<Notifier.Token?>(nil)
+    private let current = Guarded<Notifier.Token?>(nil)
 
     /// Replaces it; the earlier one is not running any more when this returns.
     func set(_ milliseconds: Int, _ call: (() -> Void)?) throws(TunnelError) {

@@ -15,13 +15,13 @@ package enum System {
     private static func attempt(_ name: StaticString, _ call: () -> Int) -> Int {
         #if DEBUG
             if let code = fault?(name) {
-                errno = code
+                wmps_set_errno(code)
                 return -1
             }
         #endif
         while true {
             let result = call()
-            if result >= 0 || errno != EINTR { return result }
+            if result >= 0 || wmps_errno() != EINTR { return result }
         }
     }
 
@@ -48,7 +48,7 @@ package enum System {
         let count = attempt("recv") { recv(fd, room.baseAddress, room.count, Int32(MSG_DONTWAIT)) }
         if count > 0 { return .bytes(count) }
         if count == 0 { return .end }
-        return errno == EAGAIN ? .wouldBlock : .failed(errno)
+        return wmps_errno() == EAGAIN ? .wouldBlock : .failed(wmps_errno())
     }
 
     /// Looks at what has arrived without taking it.
@@ -57,7 +57,7 @@ package enum System {
         let count = attempt("recv") { recv(fd, room.baseAddress, room.count, flags) }
         if count > 0 { return .bytes(count) }
         if count == 0 { return .end }
-        return errno == EAGAIN ? .wouldBlock : .failed(errno)
+        return wmps_errno() == EAGAIN ? .wouldBlock : .failed(wmps_errno())
     }
 
     @inline(__always)
@@ -65,7 +65,7 @@ package enum System {
         let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
         let count = attempt("send") { Glibc.send(fd, bytes.baseAddress, bytes.count, flags) }
         if count >= 0 { return .bytes(count) }
-        return errno == EAGAIN ? .wouldBlock : .failed(errno)
+        return wmps_errno() == EAGAIN ? .wouldBlock : .failed(wmps_errno())
     }
 
     // MARK: Sockets
@@ -100,7 +100,7 @@ package enum System {
         let accepted = peer.fill { pointer, length in attempt("accept") { Int(wmps_accept(fd, pointer, length)) } }
         guard accepted >= 0 else {
             // ECONNABORTED and the network's errors belong to the one who left (accept(2)).
-            if [EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH].contains(errno) { return nil }
+            if [EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH].contains(wmps_errno()) { return nil }
             throw .last("accept")
         }
         return (Int32(truncatingIfNeeded: accepted), peer)
@@ -123,7 +123,7 @@ package enum System {
     package static func pendingError(_ fd: Int32) -> Int32 {
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        guard getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else { return errno }
+        guard getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else { return wmps_errno() }
         return code
     }
 
@@ -179,7 +179,7 @@ package enum System {
 
     /// The whole of a file of at most `limit` bytes.
     package static func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
-        let fd = try checked("open") { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+        let fd = try checked("open") { wmps_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
         defer { close(fd) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 * 1024)

@@ -12,7 +12,7 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
     }
 
     /// The error of the call just made on this thread.
-    package static func last(_ call: String) -> SystemError { SystemError(call, errno) }
+    package static func last(_ call: String) -> SystemError { SystemError(call, wmps_errno()) }
 
     /// Nobody listens there.
     package var isRefusal: Bool { code == ECONNREFUSED }

@@ -58,7 +58,7 @@ package final class Loop: @unchecked Sendable {
     private struct Job: @unchecked Sendable {
         let run: () -> Void
     }
-    private let inbox = Mutex(Inbox())
+    private let inbox = Guarded(Inbox())
     private let isSignalled = Atomic<Bool>(false)
 
     package init(index: Int, name: String) throws(SystemError) {

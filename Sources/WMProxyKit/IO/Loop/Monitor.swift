@@ -4,9 +4,13 @@ import CWMProxyShims
 ///
 /// @unchecked Sendable: it is the lock.
 package final class Monitor: @unchecked Sendable {
-    private let monitor = wmps_monitor_create()
+    private let monitor: OpaquePointer?
 
-    package init() {}
+    /// `isStatic`: it lives as long as the process, and a fork's child finds it free.
+    package init(isStatic: Bool = false) {
+        monitor = isStatic ? wmps_monitor_create_static() : wmps_monitor_create()
+    }
+
     deinit { wmps_monitor_destroy(monitor) }
 
     package func locked<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
@@ -29,9 +33,10 @@ package struct Deadline: Sendable {
     package let nanoseconds: Int64
 
     /// `milliseconds` from now.
-    package init(after milliseconds: Int) { nanoseconds = wmps_monotonic_ns() &+ Int64(milliseconds) &* 1_000_000 }
+    package init(after milliseconds: Int) {
+        nanoseconds = wmps_monotonic_ns() + Int64(min(milliseconds, Int(Int32.max))) * 1_000_000
+    }
 
-    package var millisecondsLeft: Int { Int(max(0, (nanoseconds - wmps_monotonic_ns() + 999_999) / 1_000_000)) }
     package var hasPassed: Bool { wmps_monotonic_ns() >= nanoseconds }
 }
 

@@ -3,9 +3,11 @@
 /// Confined to its loop. `cancel` before the owner goes: the action is kept until then.
 package final class Timer {
     /// When the action is due, monotonic nanoseconds; `.max` for never.
-    package fileprivate(set) var deadline = Int64.max
-    /// Where it stands in the queue; later than `deadline` never, earlier often.
+    fileprivate var deadline = Int64.max
+    /// When the queue looks at it; never later than `deadline`, often earlier.
     fileprivate var queuedFor = Int64.max
+    /// Its place in the queue's heap; nil outside.
+    fileprivate var index: Int?
     private let loop: Loop
     fileprivate var action: (() -> Void)?
 
@@ -16,7 +18,7 @@ package final class Timer {
 
     /// Due `milliseconds` from now; an earlier setting is forgotten.
     package func set(after milliseconds: Int) {
-        deadline = loop.now + Int64(milliseconds) * 1_000_000
+        deadline = loop.now + Int64(min(milliseconds, Int(Int32.max))) * 1_000_000
         if deadline < queuedFor { loop.timers.insert(self) }
     }
 
@@ -24,63 +26,82 @@ package final class Timer {
 
     /// For good: forgets the action and what it holds.
     package func cancel() {
-        deadline = .max
+        unset()
         action = nil
+        loop.timers.remove(self)
     }
 }
 
-/// The timers of one loop: a binary heap of the times at which to look at a timer again.
+/// The timers of one loop: a binary heap of the times at which to look at each.
 struct TimerQueue {
-    private var heap: [(at: Int64, timer: Timer)] = []
+    private var heap: [Timer] = []
 
     /// Milliseconds until there is something to look at; −1 for never.
     func timeout(now: Int64) -> Int32 {
         guard let first = heap.first else { return -1 }
-        return Int32(clamping: max(0, (first.at - now + 999_999) / 1_000_000))
+        return Int32(clamping: max(0, (first.queuedFor - now + 999_999) / 1_000_000))
     }
 
+    /// Looks at `timer` when its deadline has come, and no more at the time before.
     mutating func insert(_ timer: Timer) {
+        remove(timer)
         timer.queuedFor = timer.deadline
-        heap.append((timer.deadline, timer))
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].at < heap[parent].at else { break }
-            heap.swapAt(child, parent)
-            child = parent
-        }
+        timer.index = heap.count
+        heap.append(timer)
+        rise(heap.count - 1)
+    }
+
+    mutating func remove(_ timer: Timer) {
+        guard let index = timer.index else { return }
+        timer.index = nil
+        timer.queuedFor = .max
+        let last = heap.removeLast()
+        guard index < heap.count else { return }
+        heap[index] = last
+        last.index = index
+        rise(index)
+        sink(index)
     }
 
     /// The next action that is due.
     mutating func popDue(now: Int64) -> (() -> Void)? {
-        while let first = heap.first, first.at <= now {
-            removeFirst()
-            let timer = first.timer
-            // An entry that a later `insert` replaced.
-            guard timer.queuedFor == first.at else { continue }
-            timer.queuedFor = .max
-            if timer.deadline <= now {
-                timer.deadline = .max
-                if let action = timer.action { return action }
-            } else if timer.deadline != .max {
-                insert(timer)
+        while let first = heap.first, first.queuedFor <= now {
+            remove(first)
+            if first.deadline <= now {
+                first.deadline = .max
+                if let action = first.action { return action }
+            } else if first.deadline != .max {
+                insert(first)
             }
         }
         return nil
     }
 
-    private mutating func removeFirst() {
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        var parent = 0
+    private mutating func rise(_ start: Int) {
+        var child = start
+        while child > 0, heap[child].queuedFor < heap[(child - 1) / 2].queuedFor {
+            exchange(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    private mutating func sink(_ start: Int) {
+        var parent = start
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].at < heap[least].at {
+            for child in [2 * parent + 1, 2 * parent + 2]
+            where child < heap.count && heap[child].queuedFor < heap[least].queuedFor {
                 least = child
             }
             guard least != parent else { return }
-            heap.swapAt(least, parent)
+            exchange(parent, least)
             parent = least
         }
+    }
+
+    private mutating func exchange(_ one: Int, _ other: Int) {
+        heap.swapAt(one, other)
+        heap[one].index = one
+        heap[other].index = other
     }
 }

@@ -1,6 +1,5 @@
 import CWMProxyShims
 import Glibc
-import Synchronization
 
 /// Host names to addresses, on a thread of its own: getaddrinfo blocks.
 ///

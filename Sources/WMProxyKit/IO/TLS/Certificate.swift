@@ -20,7 +20,10 @@ package final class Certificate: @unchecked Sendable {
 
     /// A fresh self-signed P-256 certificate for one host name, valid for a year.
     package static func selfSigned(name: String) throws(TLSError) -> Certificate {
-        ERR_clear_error()
+        try TLSError.onHostThread { () throws(TLSError) in try makeSelfSigned(name) }
+    }
+
+    private static func makeSelfSigned(_ name: String) throws(TLSError) -> Certificate {
         var key: OpaquePointer?
         var certificate: OpaquePointer?
         guard wmpo_self_signed(name, 365, &key, &certificate) == 1, let key, let certificate else {
@@ -31,6 +34,10 @@ package final class Certificate: @unchecked Sendable {
 
     /// From PEM files: the leaf first, then its chain; and the key.
     package static func load(chain path: String, key keyPath: String) throws(TLSError) -> Certificate {
+        try TLSError.onHostThread { () throws(TLSError) in try read(path, keyPath) }
+    }
+
+    private static func read(_ path: String, _ keyPath: String) throws(TLSError) -> Certificate {
         let links = try certificates(path)
         guard let leaf = links.first else { throw TLSError("\(path): no certificate in it") }
         func release() { for link in links { X509_free(link) } }
@@ -41,7 +48,6 @@ package final class Certificate: @unchecked Sendable {
             release()
             throw TLSError("\(keyPath): \(error.text)", isFile: true)
         }
-        ERR_clear_error()
         let key = withMemoryBIO(keyBytes) { bio in
             // No pass phrase is asked for on the terminal: an encrypted key is an error.
             PEM_read_bio_PrivateKey(bio, nil, { _, _, _, _ in 0 }, nil)
@@ -53,7 +59,6 @@ package final class Certificate: @unchecked Sendable {
         guard X509_check_private_key(leaf, key) == 1 else {
             release()
             EVP_PKEY_free(key)
-            ERR_clear_error()
             throw TLSError("\(keyPath): not the key of the certificate in \(path)")
         }
         return Certificate(certificate: leaf, chain: Array(links.dropFirst()), key: key)
@@ -64,15 +69,12 @@ package final class Certificate: @unchecked Sendable {
         do throws(SystemError) { bytes = try System.readFile(path, limit: 1 << 20) } catch {
             throw TLSError("\(path): \(error.text)", isFile: true)
         }
-        ERR_clear_error()
         let links = withMemoryBIO(bytes) { bio in
             var links: [OpaquePointer] = []
             while let link = PEM_read_bio_X509(bio, nil, nil, nil) { links.append(link) }
             return links
         }
         guard !links.isEmpty else { throw .queued("\(path): no certificate that can be read") }
-        // The end of the file is an entry in the queue.
-        ERR_clear_error()
         return links
     }
 

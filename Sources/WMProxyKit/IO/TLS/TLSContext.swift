@@ -27,8 +27,11 @@ package final class TLSContext: @unchecked Sendable {
         package static let none = Trust()
     }
 
-    private init(server: Bool, protocols names: [String]) throws(TLSError) {
-        ERR_clear_error()
+    /// Whether a peer that does not agree on a protocol is refused: no ALPN at all is no agreement either.
+    let requiresProtocol: Bool
+
+    private init(server: Bool, protocols names: [String], required: Bool) throws(TLSError) {
+        requiresProtocol = required
         guard let context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()) else {
             throw .queued("cannot set up TLS")
         }
@@ -38,6 +41,7 @@ package final class TLSContext: @unchecked Sendable {
         protocols = .allocate(capacity: wire.count)
         _ = protocols.initialize(from: wire)
         wmpo_ctx_set_modes(context)
+        wmpo_ctx_disable_session_cache(context)
         SSL_CTX_set_options(context, wmpo_edge_options)
         _ = wmpo_ctx_set_groups(context, "X25519:P-256")
         if server {
@@ -54,7 +58,11 @@ package final class TLSContext: @unchecked Sendable {
 
     /// For tunnel clients: TLS 1.3 alone, the tunnel's ALPN required, nothing that could be replayed.
     package static func tunnelServer(_ certificate: Certificate) throws(TLSError) -> TLSContext {
-        let made = try TLSContext(server: true, protocols: [ProtocolLimits.alpn])
+        try TLSError.onHostThread { () throws(TLSError) in try makeTunnelServer(certificate) }
+    }
+
+    private static func makeTunnelServer(_ certificate: Certificate) throws(TLSError) -> TLSContext {
+        let made = try TLSContext(server: true, protocols: [ProtocolLimits.alpn], required: true)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls13)
         SSL_CTX_set_num_tickets(made.context, 0)
         _ = SSL_CTX_set_ciphersuites(made.context, tunnelSuites)
@@ -64,7 +72,11 @@ package final class TLSContext: @unchecked Sendable {
 
     /// To a tunnel server.
     package static func tunnelClient(_ trust: Trust) throws(TLSError) -> TLSContext {
-        let made = try TLSContext(server: false, protocols: [ProtocolLimits.alpn])
+        try TLSError.onHostThread { () throws(TLSError) in try makeTunnelClient(trust) }
+    }
+
+    private static func makeTunnelClient(_ trust: Trust) throws(TLSError) -> TLSContext {
+        let made = try TLSContext(server: false, protocols: [ProtocolLimits.alpn], required: true)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls13)
         _ = SSL_CTX_set_ciphersuites(made.context, tunnelSuites)
         if let file = trust.authorities {
@@ -79,14 +91,18 @@ package final class TLSContext: @unchecked Sendable {
 
     /// For visitors' browsers.
     package static func edge(_ certificate: Certificate) throws(TLSError) -> TLSContext {
-        let made = try TLSContext(server: true, protocols: ["http/1.1"])
+        try TLSError.onHostThread { () throws(TLSError) in try makeEdge(certificate) }
+    }
+
+    private static func makeEdge(_ certificate: Certificate) throws(TLSError) -> TLSContext {
+        let made = try TLSContext(server: true, protocols: ["http/1.1"], required: false)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls12)
         _ = SSL_CTX_set_cipher_list(made.context, "ECDHE+AESGCM:ECDHE+CHACHA20")
         try made.use(certificate)
         return made
     }
 
-    /// AES-128-GCM first: the least CPU of the three in the whole (docs/ARCHITECTURE.md, "TLS").
+    /// AES-128-GCM first, for processors with AES instructions; the others follow for peers that want them.
     private static let tunnelSuites = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 
     private func use(_ certificate: Certificate) throws(TLSError) {

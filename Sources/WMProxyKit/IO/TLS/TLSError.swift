@@ -11,10 +11,16 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
         self.isFile = isFile
     }
 
-    /// What OpenSSL's queue of this thread says, the oldest entry first, and empties it.
+    /// Runs calls into OpenSSL on a thread of the host: its own entries in the error queue stay, ours go.
+    static func onHostThread<R>(_ body: () throws(TLSError) -> R) throws(TLSError) -> R {
+        ERR_set_mark()
+        defer { ERR_pop_to_mark() }
+        return try body()
+    }
+
+    /// The latest entry of this thread's error queue, in words.
     static func queued(_ context: String) -> TLSError {
-        let code = ERR_get_error()
-        ERR_clear_error()
+        let code = ERR_peek_last_error()
         guard code != 0, let reason = ERR_reason_error_string(code) else { return TLSError(context) }
         return TLSError("\(context): \(String(cString: reason))")
     }

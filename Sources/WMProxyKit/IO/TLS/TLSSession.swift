@@ -114,6 +114,15 @@ final class TLSSession {
                 return .failed(TLSError("the server's certificate has the fingerprint \(got), not the pinned one"))
             }
         }
+        if context.requiresProtocol {
+            var chosen: UnsafePointer<UInt8>?
+            var length: UInt32 = 0
+            SSL_get0_alpn_selected(ssl, &chosen, &length)
+            guard length > 0 else {
+                isBroken = true
+                return .failed(TLSError("the other side does not offer the protocol \(ProtocolLimits.alpn) (ALPN)"))
+            }
+        }
         isEstablished = true
         return .done(0)
     }
