@@ -42,28 +42,37 @@ let package = Package(
 
         // Floor 3: knows what a tunnel is.
         .target(
-            name: "WMProxyKit",
+            name: "WMPEngine",
             dependencies: ["WMPIO", "WMPWire", "CWMProxyShims", "CWMProxyYAML"],
+            path: "Sources/WMProxyKit",
             exclude: [
-                "Wire", "IO", "README.md", "Config/README.md", "Public/README.md", "Tunnel/README.md",
+                "Wire", "IO", "Public", "README.md", "Config/README.md", "Hosting/README.md", "Tunnel/README.md",
                 "Visitors/README.md", "Watch/README.md",
             ],
             swiftSettings: strict),
 
-        // Floor 4: the C ABI. The header is the contract, the compiler checks each function against it.
+        // Floor 4, for Swift programs: the same with async and await, which the C library does without.
+        .target(
+            name: "WMProxyKit",
+            dependencies: ["WMPEngine", "CWMProxyShims"],
+            path: "Sources/WMProxyKit/Public",
+            exclude: ["README.md"],
+            swiftSettings: strict),
+
+        // Floor 4, for everybody else: the C ABI. The header is the contract, the compiler checks each function against it.
         .target(name: "CWMProxy", exclude: ["Implementation", "wmproxy.map"]),
         .target(
             name: "WMProxyABI",
-            dependencies: ["CWMProxy", "CWMProxyShims", "WMPIO", "WMProxyKit"],
+            dependencies: ["CWMProxy", "CWMProxyShims", "WMPEngine", "WMPIO"],
             path: "Sources/CWMProxy/Implementation",
             exclude: ["README.md"],
             swiftSettings: strict),
 
         // What must hold of each parser for any input: called by the fuzzers and by the tests that replay their corpora.
-        .target(name: "FuzzChecks", dependencies: ["WMPWire", "WMProxyKit"], path: "Tests/Fuzz/Checks", swiftSettings: strict),
+        .target(name: "FuzzChecks", dependencies: ["WMPEngine", "WMPWire"], path: "Tests/Fuzz/Checks", swiftSettings: strict),
         .testTarget(name: "WireTests", dependencies: ["WMPWire", "FuzzChecks"], swiftSettings: strict),
         .testTarget(name: "IOTests", dependencies: ["WMPIO", "WMPWire"], swiftSettings: strict),
-        .testTarget(name: "KitTests", dependencies: ["WMProxyKit", "WMPIO", "WMPWire", "FuzzChecks"], swiftSettings: strict),
+        .testTarget(name: "KitTests", dependencies: ["WMPEngine", "WMPIO", "WMPWire", "WMProxyKit", "FuzzChecks"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

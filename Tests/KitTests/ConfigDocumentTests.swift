@@ -1,6 +1,6 @@
 import Testing
 
-@testable import WMProxyKit
+@testable import WMPEngine
 
 /// The first scalar found under `key` at the top of `text`.
 private func scalar(_ key: String, in text: String) throws -> String {

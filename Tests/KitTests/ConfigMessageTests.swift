@@ -1,6 +1,6 @@
 import Testing
 
-@testable import WMProxyKit
+@testable import WMPEngine
 
 @Suite struct ConfigMessageTests {
     @Test func anErrorNamesFileLineColumnAndTheNearestKey() {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import WMProxyKit
+@testable import WMPEngine
 
 extension Option.Kind {
     /// Values that are of the kind and that no default has, as YAML flow text.
@@ -88,6 +88,7 @@ private func text(setting option: Option, to value: String) -> String {
     switch option.place {
     case .server where option.name == "bind_addr": need("auth", "none")
     case .server: need("bind_addr", "127.0.0.1:0")
+    case .client where option.name == "server": need("insecure", "true")
     case .client: need("server", "127.0.0.1:8091")
     case .mapping:
         need("name", "m")

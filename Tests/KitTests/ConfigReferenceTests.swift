@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import WMProxyKit
+@testable import WMPEngine
 
 /// The path of a file of this repository.
 private func repository(_ path: String) -> String {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import WMProxyKit
+@testable import WMPEngine
 
 private func serverProblem(_ text: String) -> ConfigError? {
     #expect(throws: ConfigError.self, "\(text)") { try ServerOptions.parse(text) }

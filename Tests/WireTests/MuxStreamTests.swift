@@ -215,11 +215,8 @@ struct MuxStreamTests {
 
     @Test("begin in a login's last bytes: what follows the welcome at once is taken")
     func openBehindWelcome() {
-        let client = TestEnd(.client, isOpen: false)
         final class Door: MuxOwner {
-            let inner: TestEnd
             private(set) lazy var mux = Mux(role: .client, owner: self)
-            init(_ inner: TestEnd) { self.inner = inner }
             func muxHasOutput() {}
             func muxReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
                 if type == .welcome { mux.acceptsStreams = true }
@@ -230,7 +227,7 @@ struct MuxStreamTests {
             }
             func muxClosed(_ stream: MuxStream) {}
         }
-        let door = Door(client)
+        let door = Door()
         let bytes = [TestFrame(.welcome), .open(2), .data(2, 10)].bytes
         let violation = bytes.withUnsafeBytes { input -> ProtocolViolation? in
             do throws(ProtocolViolation) { try door.mux.receive(input) } catch { return error }

@@ -25,6 +25,12 @@ final class TestEnd: MuxOwner {
         }
     }
 
+    /// Streams and mux hold each other until the streams are closed.
+    deinit {
+        for stream in streams.values { stream.forgetHooks() }
+        mux.fail("the test is over")
+    }
+
     func open(_ message: Open = Open(mapping: 1, visitor: "203.0.113.7:49152")) throws -> TestStream {
         let stream = TestStream(try #require(mux.takeID()), self)
         streams[stream.id] = stream
@@ -106,7 +112,7 @@ final class TestStream: MuxStream {
     private(set) var events: [Event] = []
     private(set) var received: [UInt8] = []
     private(set) var turns = 0
-    /// What `canSend` does beside sending.
+    /// What `canSend` does beside sending, and the others beside writing down. Each is called once.
     var onTurn: (() -> Void)?
     var onReset: (() -> Void)?
     var onEnd: (() -> Void)?
@@ -147,17 +153,24 @@ final class TestStream: MuxStream {
     }
     override func receiveEnd() {
         events.append(.end)
-        onEnd?()
+        take(&onEnd)?()
     }
     override func receiveReset(_ error: StreamError, _ explanation: String) {
         events.append(.reset(error, explanation))
-        onReset?()
+        take(&onReset)?()
     }
     override func receiveOpened() { events.append(.opened) }
     override func canSend() {
         turns += 1
-        onTurn?()
+        take(&onTurn)?()
         pump()
+    }
+
+    func forgetHooks() { (onTurn, onReset, onEnd) = (nil, nil, nil) }
+
+    private func take(_ hook: inout (() -> Void)?) -> (() -> Void)? {
+        defer { hook = nil }
+        return hook
     }
 }
 

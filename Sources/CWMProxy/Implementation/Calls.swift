@@ -1,7 +1,7 @@
 import CWMProxy
 import CWMProxyShims
 import Glibc
-import WMProxyKit
+import WMPEngine
 
 /// Runs the body of one call from C: its error becomes the status and this thread's message; errno is left as it was.
 func call(_ body: () throws(TunnelError) -> Void) -> wmp_status {

@@ -1,5 +1,5 @@
 public import CWMProxy
-import WMProxyKit
+import WMPEngine
 
 @c @implementation
 public func wmp_client_start(
@@ -8,7 +8,7 @@ public func wmp_client_start(
     call { () throws(TunnelError) in
         guard let out else { throw TunnelError(.invalidArgument, "out is NULL") }
         out.pointee = nil
-        out.pointee = Handles.insert(try TunnelClient(bytes(config, "config"), file: nil, on: engine(handle)))
+        out.pointee = Handles.insert(try HostedClient(bytes(config, "config"), file: nil, on: engine(handle)))
     }
 }
 
@@ -19,14 +19,14 @@ public func wmp_client_start_file(
     call { () throws(TunnelError) in
         guard let out else { throw TunnelError(.invalidArgument, "out is NULL") }
         out.pointee = nil
-        out.pointee = Handles.insert(try TunnelClient(file: string(path, "path"), on: engine(handle)))
+        out.pointee = Handles.insert(try HostedClient(file: string(path, "path"), on: engine(handle)))
     }
 }
 
 @c @implementation
 public func wmp_client_wait_ready(_ client: OpaquePointer?, _ timeout_ms: Int32) -> wmp_status {
     waiting(timeout_ms) { () throws(TunnelError) in
-        try Handles.find(client, as: TunnelClient.self).waitReady(milliseconds: limit(timeout_ms))
+        try Handles.find(client, as: HostedClient.self).waitReady(milliseconds: limit(timeout_ms))
     }
 }
 
@@ -35,7 +35,7 @@ public func wmp_client_add_mapping(
     _ client: OpaquePointer?, _ mapping: UnsafePointer<CChar>?, _ timeout_ms: Int32
 ) -> wmp_status {
     waiting(timeout_ms) { () throws(TunnelError) in
-        let client = try Handles.find(client, as: TunnelClient.self)
+        let client = try Handles.find(client, as: HostedClient.self)
         try client.addMapping(bytes(mapping, "mapping"), milliseconds: limit(timeout_ms))
     }
 }
@@ -45,7 +45,7 @@ public func wmp_client_remove_mapping(
     _ client: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ timeout_ms: Int32
 ) -> wmp_status {
     waiting(timeout_ms) { () throws(TunnelError) in
-        let client = try Handles.find(client, as: TunnelClient.self)
+        let client = try Handles.find(client, as: HostedClient.self)
         try client.removeMapping(string(name, "name"), milliseconds: limit(timeout_ms))
     }
 }
@@ -55,7 +55,7 @@ public func wmp_client_mapping_address(
     _ client: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ buf: UnsafeMutablePointer<CChar>?, _ len: Int
 ) -> wmp_status {
     call { () throws(TunnelError) in
-        let client = try Handles.find(client, as: TunnelClient.self)
+        let client = try Handles.find(client, as: HostedClient.self)
         let name = try string(name, "name")
         guard buf != nil else { throw TunnelError(.invalidArgument, "buf is NULL") }
         try write(client.address(of: name), to: buf, len)
@@ -65,7 +65,7 @@ public func wmp_client_mapping_address(
 @c @implementation
 public func wmp_client_stats(_ client: OpaquePointer?, _ stats: UnsafeMutablePointer<wmp_stats>?) -> wmp_status {
     call { () throws(TunnelError) in
-        try wmp_stats.copy(Handles.find(client, as: TunnelClient.self).statistics, to: stats)
+        try wmp_stats.copy(Handles.find(client, as: HostedClient.self).statistics, to: stats)
     }
 }
 
@@ -74,7 +74,7 @@ public func wmp_client_set_stats_callback(
     _ client: OpaquePointer?, _ interval_ms: Int32, _ fn: wmp_stats_fn?, _ user: UnsafeMutableRawPointer?
 ) -> wmp_status {
     call { () throws(TunnelError) in
-        let client = try Handles.find(client, as: TunnelClient.self)
+        let client = try Handles.find(client, as: HostedClient.self)
         try client.onStatistics(every: Int(try interval(interval_ms)), statisticsCallback(interval_ms, fn, user))
     }
 }
@@ -83,7 +83,7 @@ public func wmp_client_set_stats_callback(
 public func wmp_client_event_fd(_ client: OpaquePointer?) -> Int32 {
     var descriptor: Int32 = 0
     let status = call { () throws(TunnelError) in
-        descriptor = try Handles.find(client, as: TunnelClient.self).eventQueue.descriptor
+        descriptor = try Handles.find(client, as: HostedClient.self).events.descriptor
     }
     return status == WMP_OK ? descriptor : status
 }
@@ -93,15 +93,15 @@ public func wmp_client_next_event(
     _ client: OpaquePointer?, _ event: UnsafeMutablePointer<wmp_event>?, _ timeout_ms: Int32
 ) -> wmp_status {
     answer { () throws(TunnelError) in
-        try wmp_event.next(Handles.find(client, as: TunnelClient.self).eventQueue, to: event, timeout_ms)
+        try wmp_event.next(Handles.find(client, as: HostedClient.self).events, to: event, timeout_ms)
     }
 }
 
 @c @implementation
 public func wmp_client_stop(_ client: OpaquePointer?, _ drain_ms: Int32) -> wmp_status {
     call { () throws(TunnelError) in
-        let object = try Handles.end(client, as: TunnelClient.self)
-        do throws(TunnelError) { try object.stopAndWait(drain: Int(drain_ms)) } catch {
+        let object = try Handles.end(client, as: HostedClient.self)
+        do throws(TunnelError) { try object.stop(drain: Int(drain_ms)) } catch {
             Handles.keep(client)
             throw error
         }

@@ -1,6 +1,6 @@
 import Glibc
 import WMPIO
-import WMProxyKit
+import WMPEngine
 
 /// The live handles: what the host holds is a number that stands here, never an address of ours.
 ///

@@ -1,5 +1,5 @@
 public import CWMProxy
-import WMProxyKit
+import WMPEngine
 
 @c @implementation
 public func wmp_set_log_callback(

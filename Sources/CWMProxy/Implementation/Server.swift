@@ -1,5 +1,5 @@
 public import CWMProxy
-import WMProxyKit
+import WMPEngine
 
 @c @implementation
 public func wmp_server_start(
@@ -8,7 +8,7 @@ public func wmp_server_start(
     call { () throws(TunnelError) in
         guard let out else { throw TunnelError(.invalidArgument, "out is NULL") }
         out.pointee = nil
-        out.pointee = Handles.insert(try TunnelServer(bytes(config, "config"), file: nil, on: engine(handle)))
+        out.pointee = Handles.insert(try HostedServer(bytes(config, "config"), file: nil, on: engine(handle)))
     }
 }
 
@@ -19,7 +19,7 @@ public func wmp_server_start_file(
     call { () throws(TunnelError) in
         guard let out else { throw TunnelError(.invalidArgument, "out is NULL") }
         out.pointee = nil
-        out.pointee = Handles.insert(try TunnelServer(file: string(path, "path"), on: engine(handle)))
+        out.pointee = Handles.insert(try HostedServer(file: string(path, "path"), on: engine(handle)))
     }
 }
 
@@ -28,7 +28,7 @@ public func wmp_server_address(
     _ server: OpaquePointer?, _ listener: UnsafePointer<CChar>?, _ buf: UnsafeMutablePointer<CChar>?, _ len: Int
 ) -> wmp_status {
     call { () throws(TunnelError) in
-        let server = try Handles.find(server, as: TunnelServer.self)
+        let server = try Handles.find(server, as: HostedServer.self)
         let name = try string(listener, "listener")
         guard buf != nil else { throw TunnelError(.invalidArgument, "buf is NULL") }
         guard let address = server.address(of: name) else {
@@ -41,7 +41,7 @@ public func wmp_server_address(
 @c @implementation
 public func wmp_server_stats(_ server: OpaquePointer?, _ stats: UnsafeMutablePointer<wmp_stats>?) -> wmp_status {
     call { () throws(TunnelError) in
-        try wmp_stats.copy(Handles.find(server, as: TunnelServer.self).statistics, to: stats)
+        try wmp_stats.copy(Handles.find(server, as: HostedServer.self).statistics, to: stats)
     }
 }
 
@@ -50,7 +50,7 @@ public func wmp_server_set_stats_callback(
     _ server: OpaquePointer?, _ interval_ms: Int32, _ fn: wmp_stats_fn?, _ user: UnsafeMutableRawPointer?
 ) -> wmp_status {
     call { () throws(TunnelError) in
-        let server = try Handles.find(server, as: TunnelServer.self)
+        let server = try Handles.find(server, as: HostedServer.self)
         try server.onStatistics(every: Int(try interval(interval_ms)), statisticsCallback(interval_ms, fn, user))
     }
 }
@@ -59,7 +59,7 @@ public func wmp_server_set_stats_callback(
 public func wmp_server_event_fd(_ server: OpaquePointer?) -> Int32 {
     var descriptor: Int32 = 0
     let status = call { () throws(TunnelError) in
-        descriptor = try Handles.find(server, as: TunnelServer.self).eventQueue.descriptor
+        descriptor = try Handles.find(server, as: HostedServer.self).events.descriptor
     }
     return status == WMP_OK ? descriptor : status
 }
@@ -69,15 +69,15 @@ public func wmp_server_next_event(
     _ server: OpaquePointer?, _ event: UnsafeMutablePointer<wmp_event>?, _ timeout_ms: Int32
 ) -> wmp_status {
     answer { () throws(TunnelError) in
-        try wmp_event.next(Handles.find(server, as: TunnelServer.self).eventQueue, to: event, timeout_ms)
+        try wmp_event.next(Handles.find(server, as: HostedServer.self).events, to: event, timeout_ms)
     }
 }
 
 @c @implementation
 public func wmp_server_stop(_ server: OpaquePointer?, _ drain_ms: Int32) -> wmp_status {
     call { () throws(TunnelError) in
-        let object = try Handles.end(server, as: TunnelServer.self)
-        do throws(TunnelError) { try object.stopAndWait(drain: Int(drain_ms)) } catch {
+        let object = try Handles.end(server, as: HostedServer.self)
+        do throws(TunnelError) { try object.stop(drain: Int(drain_ms)) } catch {
             Handles.keep(server)
             throw error
         }

@@ -1,5 +1,6 @@
 import CWMProxy
-import WMProxyKit
+import WMPEngine
+import WMPIO
 
 /// Copies `value` into the caller's struct, whose first field says how much of it is there: no more than that is written,
 /// and what we do not have becomes 0.
@@ -50,14 +51,14 @@ extension wmp_event {
 
     /// Takes the next event of `source` into the caller's struct.
     static func next(
-        _ source: EventSource, to target: UnsafeMutablePointer<wmp_event>?, _ milliseconds: Int32
+        _ source: EventQueue, to target: UnsafeMutablePointer<wmp_event>?, _ milliseconds: Int32
     ) throws(TunnelError) -> wmp_status {
         guard let target else { throw TunnelError(.invalidArgument, "event is NULL") }
         let size = target.pointee.struct_size
         guard (MemoryLayout<wmp_event>.size...65_536).contains(size) else {
             throw TunnelError(.invalidArgument, "event->struct_size is \(size): set it to sizeof(wmp_event)")
         }
-        switch source.next(milliseconds: limit(milliseconds)) {
+        switch source.next(until: limit(milliseconds).map { Deadline(after: $0) }) {
         case .event(let event):
             fill(target, from: wmp_event(event), size: size)
             return wmp_status(WMP_OK)

@@ -1,6 +1,6 @@
 public import CWMProxy
 import CWMProxyShims
-import WMProxyKit
+import WMPEngine
 
 @c @implementation
 public func wmp_version() -> UInt32 { 0 << 16 | 1 << 8 | 0 }

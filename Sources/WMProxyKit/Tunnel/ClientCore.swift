@@ -24,7 +24,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     let options: ClientOptions
-    let engine: Engine
+    let engine: TunnelEngine
     let events: EventQueue
     let board: ClientBoard
     let counters = Counters()
@@ -51,7 +51,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     /// From the connection to the server's welcome.
     private static let loginTimeout = 10_000
 
-    init(_ options: ClientOptions, engine: Engine) throws(TunnelError) {
+    init(_ options: ClientOptions, engine: TunnelEngine) throws(TunnelError) {
         self.options = options
         self.engine = engine
         do {

@@ -7,7 +7,7 @@ import WMPWire
 /// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `registry` are confined to the first loop, `home`.
 final class ServerCore: @unchecked Sendable {
     let options: ServerOptions
-    let engine: Engine
+    let engine: TunnelEngine
     let events: EventQueue
     /// nil: the tunnel is plain (`tc: false`).
     let tunnelContext: TLSContext?
@@ -26,7 +26,7 @@ final class ServerCore: @unchecked Sendable {
 
     private var home: Loop { shards[0].loop }
 
-    init(_ options: ServerOptions, engine: Engine) throws(TunnelError) {
+    init(_ options: ServerOptions, engine: TunnelEngine) throws(TunnelError) {
         self.options = options
         self.engine = engine
         do {

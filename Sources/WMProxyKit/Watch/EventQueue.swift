@@ -1,20 +1,31 @@
-import WMPIO
+package import WMPIO
 
 /// The events of one server or client, pulled by the host.
 ///
 /// Bounded: when the host does not pull, the oldest go, and it is told how many. @unchecked Sendable: the monitor guards the queue.
-final class EventQueue: @unchecked Sendable {
+package final class EventQueue: @unchecked Sendable {
     /// Readable while an event waits, for the host's poll.
-    let descriptor: Int32
+    package let descriptor: Int32
     private let monitor = Monitor()
     private var events: [TunnelEvent] = []
     private var lost = 0
     private var isClosed = false
-    /// Tasks that wait, the longest first.
-    private var waiters: [(number: UInt64, continuation: CheckedContinuation<EventSource.Next, Never>)] = []
+    /// Those who wait without a thread, the longest first.
+    private var waiters: [(number: UInt64, receive: (Next) -> Void)] = []
+    /// Numbers given out and not yet waiting.
+    private var expected: Set<UInt64> = []
     private var lastWaiter: UInt64 = 0
 
     private static let capacity = 1024
+
+    /// What asking came to.
+    package enum Next: Sendable {
+        case event(TunnelEvent)
+        /// None came in time.
+        case none
+        /// The last one has been taken.
+        case closed
+    }
 
     init() throws(SystemError) { descriptor = try System.eventDescriptor() }
 
@@ -27,8 +38,8 @@ final class EventQueue: @unchecked Sendable {
     ) {
         let event = TunnelEvent(
             kind: kind, code: code, time: unixMilliseconds(), clientID: clientID, name: name, address: address, reason: reason)
-        monitor.locked {
-            if !waiters.isEmpty { return waiters.removeFirst().continuation.resume(returning: .event(event)) }
+        let receive: ((Next) -> Void)? = monitor.locked {
+            if !waiters.isEmpty { return waiters.removeFirst().receive }
             if events.count == Self.capacity {
                 events.removeFirst()
                 lost += 1
@@ -36,11 +47,13 @@ final class EventQueue: @unchecked Sendable {
             events.append(event)
             System.signal(descriptor)
             monitor.signal()
+            return nil
         }
+        receive?(.event(event))
     }
 
     /// The oldest event, awaited until `deadline` (nil: no limit). Blocks its thread, which is the host's.
-    func next(until deadline: Deadline?) -> EventSource.Next {
+    package func next(until deadline: Deadline?) -> Next {
         monitor.locked {
             while true {
                 if let next = take() { return next }
@@ -49,30 +62,40 @@ final class EventQueue: @unchecked Sendable {
         }
     }
 
-    /// The oldest event, awaited without a thread; `.none` when the task is cancelled.
-    func next() async -> EventSource.Next {
-        let number = monitor.locked {
+    /// A number for `wait` and `cancel`.
+    package func makeWaiter() -> UInt64 {
+        monitor.locked {
             lastWaiter += 1
+            expected.insert(lastWaiter)
             return lastWaiter
-        }
-        return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                monitor.locked {
-                    if let next = take() { return continuation.resume(returning: next) }
-                    if Task.isCancelled { return continuation.resume(returning: .none) }
-                    waiters.append((number, continuation))
-                }
-            }
-        } onCancel: {
-            monitor.locked {
-                guard let index = waiters.firstIndex(where: { $0.number == number }) else { return }
-                waiters.remove(at: index).continuation.resume(returning: .none)
-            }
         }
     }
 
+    /// Hands the oldest event to `receive`, now or, on the thread that posts it, when there is one. Once.
+    package func wait(as number: UInt64, _ receive: @escaping (Next) -> Void) {
+        let next: Next? = monitor.locked {
+            guard expected.remove(number) != nil else { return Next.none }
+            if let next = take() { return next }
+            waiters.append((number, receive))
+            return nil
+        }
+        if let next { receive(next) }
+    }
+
+    /// The waiter gets `.none`, now or when it comes.
+    package func cancel(_ number: UInt64) {
+        let receive: ((Next) -> Void)? = monitor.locked {
+            guard let index = waiters.firstIndex(where: { $0.number == number }) else {
+                expected.remove(number)
+                return nil
+            }
+            return waiters.remove(at: index).receive
+        }
+        receive?(.none)
+    }
+
     /// What there is, with the lock held; nil: nothing yet.
-    private func take() -> EventSource.Next? {
+    private func take() -> Next? {
         if events.isEmpty, lost == 0 { return isClosed ? .closed : nil }
         defer { if events.isEmpty { System.drain(descriptor) } }
         guard lost > 0 else { return .event(events.removeFirst()) }
@@ -85,11 +108,12 @@ final class EventQueue: @unchecked Sendable {
 
     /// Wakes those who wait; they get what is left, then nothing.
     func close() {
-        monitor.locked {
+        let left = monitor.locked {
             isClosed = true
-            for waiter in waiters { waiter.continuation.resume(returning: .closed) }
-            waiters.removeAll()
             monitor.signal()
+            defer { waiters.removeAll() }
+            return waiters
         }
+        for waiter in left { waiter.receive(.closed) }
     }
 }

@@ -1,7 +1,7 @@
 // What must hold of the configuration reader for every text there is. The fuzzer calls this, and so does the test that
 // replays the corpus. A check that fails stops the process: that is what a fuzzer looks for.
-#if canImport(WMProxyKit)
-import WMProxyKit
+#if canImport(WMPEngine)
+import WMPEngine
 #endif
 
 /// Checks that `bytes` are read or refused in good order, and that they mean the same written as JSON, flat and nested.

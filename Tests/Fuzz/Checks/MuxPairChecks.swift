@@ -16,6 +16,8 @@ package func checkMuxPair(_ bytes: [UInt8]) {
         at += 2
     }
     pair.rest()
+    // Streams and mux hold each other until the streams are closed.
+    pair.loseLane()
 }
 
 private final class MuxPair {

@@ -1,4 +1,5 @@
 import CWMProxyShims
+import WMPEngine
 
 /// Calls that wait, on threads of their own: a task must not hold one of the few that all tasks share.
 enum Blocking {

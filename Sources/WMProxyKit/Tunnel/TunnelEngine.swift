@@ -6,7 +6,7 @@ import WMPIO
 /// The loops, and the resolver beside them, that servers and clients run on.
 ///
 /// Loops start when they are first asked for. @unchecked Sendable: the mutex guards the list, each loop guards itself.
-public final class Engine: @unchecked Sendable {
+public final class TunnelEngine: @unchecked Sendable {
     let resolver = Resolver()
     private let most: Int
     /// A fork's child has this object, but none of its threads.
@@ -24,8 +24,8 @@ public final class Engine: @unchecked Sendable {
             throw TunnelError(.configuration, "'threads: 0' (host-driven) is not available in this version yet")
         }
         most = options.threads ?? min(4, max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
-        Engine.all.withLock { $0.append(Weak(engine: self)) }
-        Engine.prepareProcess()
+        TunnelEngine.all.withLock { $0.append(Weak(engine: self)) }
+        TunnelEngine.prepareProcess()
     }
 
     /// An engine of its own. `configuration`: YAML or JSON with `threads`; "" for the defaults.
@@ -78,7 +78,7 @@ public final class Engine: @unchecked Sendable {
             return state.users == 0
         }
         guard isLast else { return }
-        let wasShared = Engine.shared.withLock { shared in
+        let wasShared = TunnelEngine.shared.withLock { shared in
             guard shared === self, state.withLock({ $0.users }) == 0 else { return false }
             shared = nil
             return true
@@ -112,18 +112,18 @@ public final class Engine: @unchecked Sendable {
     // MARK: The process
 
     /// The engine of those who bring none; it lives while one of them runs.
-    private static let shared = Guarded<Engine?>(nil, isStatic: true)
+    private static let shared = Guarded<TunnelEngine?>(nil, isStatic: true)
 
     /// `engine`, or the process-wide one, with its user counted.
-    static func retained(_ engine: Engine?) throws(TunnelError) -> Engine {
+    static func retained(_ engine: TunnelEngine?) throws(TunnelError) -> TunnelEngine {
         if let engine {
             try engine.retainUser()
             return engine
         }
-        let result: Result<Engine, TunnelError> = shared.withLock { shared in
+        let result: Result<TunnelEngine, TunnelError> = shared.withLock { shared in
             do throws(TunnelError) {
-                let engine: Engine
-                if let shared, shared.process == getpid() { engine = shared } else { engine = try Engine(EngineOptions(threads: nil)) }
+                let engine: TunnelEngine
+                if let shared, shared.process == getpid() { engine = shared } else { engine = try TunnelEngine(EngineOptions(threads: nil)) }
                 try engine.retainUser()
                 shared = engine
                 return .success(engine)
@@ -132,7 +132,7 @@ public final class Engine: @unchecked Sendable {
         return try result.get()
     }
 
-    private struct Weak: @unchecked Sendable { weak var engine: Engine? }
+    private struct Weak: @unchecked Sendable { weak var engine: TunnelEngine? }
     private static let all = Guarded<[Weak]>([], isStatic: true)
     private static let isPrepared = Atomic<Bool>(false)
 
@@ -143,7 +143,7 @@ public final class Engine: @unchecked Sendable {
         guard !isPrepared.exchange(true, ordering: .acquiringAndReleasing) else { return }
         TLSContext.prepareProcess()
         _ = wmps_at_exit {
-            for entry in Engine.all.withLock({ $0 }) { entry.engine?.stop(within: 2000) }
+            for entry in TunnelEngine.all.withLock({ $0 }) { entry.engine?.stop(within: 2000) }
         }
     }
 }
