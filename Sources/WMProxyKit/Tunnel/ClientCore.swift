@@ -164,6 +164,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             let code: TunnelError.Code = switch refusal.code {
             case .loginFailed: .authentication
             case .encryptionRequired: .tls
+            case .version: .version
             default: .refused
             }
             refused = TunnelError(

@@ -48,6 +48,8 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private var isLost = false
     /// A server's lane: the part of the preface that has not come yet.
     private var preface: ArraySlice<UInt8>
+    /// Nothing but the preface has come yet.
+    private var isFresh = true
 
     /// Takes over `connection`, which is open.
     init(_ connection: Connection, role: Mux.Role, owner: any LaneOwner, ping: PingOptions) {
@@ -147,14 +149,23 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private func take(_ input: UnsafeRawBufferPointer) {
         var input = input
         while let wanted = preface.first, let got = input.first {
-            guard wanted == got else {
-                return lose(.violation(ProtocolViolation(
-                    preface.count == 1 ? "protocol version \(got) is not spoken here" : "not a tunnel client")))
-            }
+            guard wanted == got else { return refusePreface() }
             preface = preface.dropFirst()
             input = UnsafeRawBufferPointer(rebasing: input[1...])
         }
+        if isFresh, input.starts(with: "HTTP/".utf8) {
+            return lose(.violation(ProtocolViolation("it speaks HTTP: is this the server's bind_addr?")))
+        }
+        isFresh = isFresh && input.isEmpty
         do throws(ProtocolViolation) { try mux.receive(input) } catch { lose(.violation(error)) }
+    }
+
+    private func refusePreface() {
+        guard ProtocolLimits.preface.count - preface.count >= ProtocolLimits.prefaceNameLength else {
+            return lose(.violation(ProtocolViolation("not a tunnel client")))
+        }
+        // Its other versions may change everything but this: the frames of a login that fails.
+        close(.reject, Refusal(code: .version, text: "this server speaks \(ProtocolLimits.alpn) only"))
     }
 
     func connectionOpened() {}

@@ -249,16 +249,14 @@ extension HTTPVisitor {
     // MARK: A request
 
     private func begin(_ input: Span<UInt8>, length: Int) -> Use {
-        guard let route = shard.routes.hosts[request.host], isSecure || route.allowsPlain else {
+        let route = shard.routes.hosts[request.host].flatMap { isSecure || $0.allowsPlain ? $0 : nil }
+        if let id = route?.session, id.shard != shard.index { return .moving(shard.core.shards[id.shard]) }
+        shard.counters.httpRequests.add(1)
+        guard let route else {
             refuse(404, "No service is mapped to this name here.")
             return .used(length)
         }
-        guard let id = route.session else {
-            refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
-            return .used(length)
-        }
-        guard id.shard == shard.index else { return .moving(shard.core.shards[id.shard]) }
-        guard let session = shard.session(id), session.serves(route.mapping) else {
+        guard let id = route.session, let session = shard.session(id), session.serves(route.mapping) else {
             refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
             return .used(length)
         }
@@ -268,7 +266,6 @@ extension HTTPVisitor {
         } else {
             guard open(route, on: session) else { return .used(length) }
         }
-        shard.counters.httpRequests.add(1)
         state = .exchange
         isChunked = request.framing == .chunked
         body = request.hasBody ? BodyReader(request.framing) : nil

@@ -122,6 +122,8 @@ package struct SessionError: RawRepresentable, Hashable, Sendable {
     package static let notOffered = SessionError(rawValue: 4)
     package static let taken = SessionError(rawValue: 5)
     package static let protocolViolation = SessionError(rawValue: 6)
+    /// The client's version is not spoken here.
+    package static let version = SessionError(rawValue: 7)
     /// The client spoke without TLS to a server that wants it.
     package static let encryptionRequired = SessionError(rawValue: 8)
 }

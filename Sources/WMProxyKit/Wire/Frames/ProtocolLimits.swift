@@ -1,11 +1,12 @@
 /// Every constant of the tunnel protocol, with its reason.
 package enum ProtocolLimits {
-    /// The version this code speaks; the last byte of the preface.
-    package static let version: UInt8 = 1
+    /// What a client sends first: the protocol's name and version as a line, and an empty one. Lower-case, so that it is no
+    /// HTTP method in use; not 0x05 (SOCKS5), not 0x16 (TLS): the port can be shared. Ended like an HTTP head, so that an
+    /// HTTP server which is addressed by mistake answers at once, and the client can say so.
+    package static let preface: [UInt8] = Array("\(alpn)\r\n\r\n".utf8)
 
-    /// What a client sends first. Lower-case, so that it is no HTTP method in use; not 0x05 (SOCKS5), not 0x16 (TLS):
-    /// the port can be shared.
-    package static let preface: [UInt8] = Array("wmproxy".utf8) + [version]
+    /// How much of the preface is the same in every version.
+    package static let prefaceNameLength = "wmproxy/".utf8.count
 
     /// The protocol's name in TLS ALPN (RFC 7301).
     package static let alpn = "wmproxy/1"
