@@ -59,7 +59,8 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: strict),
 
-        // Floor 4, for everybody else: the C ABI. The header is the contract, the compiler checks each function against it.
+        // Floor 4, for everybody else: the C ABI. The header is the contract, the compiler checks each function against
+        // it.
         .target(name: "CWMProxy", exclude: ["Implementation", "wmproxy.map"]),
         .target(
             name: "WMProxyABI",
@@ -68,11 +69,16 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: strict),
 
-        // What must hold of each parser for any input: called by the fuzzers and by the tests that replay their corpora.
-        .target(name: "FuzzChecks", dependencies: ["WMPEngine", "WMPWire"], path: "Tests/Fuzz/Checks", swiftSettings: strict),
+        // What must hold of each parser for any input: called by the fuzzers and by the tests that replay their
+        // corpora.
+        .target(
+            name: "FuzzChecks", dependencies: ["WMPEngine", "WMPWire"], path: "Tests/Fuzz/Checks", swiftSettings: strict
+        ),
         .testTarget(name: "WireTests", dependencies: ["WMPWire", "FuzzChecks"], swiftSettings: strict),
         .testTarget(name: "IOTests", dependencies: ["WMPIO", "WMPWire"], swiftSettings: strict),
-        .testTarget(name: "KitTests", dependencies: ["WMPEngine", "WMPIO", "WMPWire", "WMProxyKit", "FuzzChecks"], swiftSettings: strict),
+        .testTarget(
+            name: "KitTests", dependencies: ["WMPEngine", "WMPIO", "WMPWire", "WMProxyKit", "FuzzChecks"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -62,7 +62,9 @@ private struct Pair {
     let client = End()
     let server = End()
 
-    init(server context: TLSContext? = nil, client clientContext: TLSContext? = nil, trust: TLSContext.Trust = .none) throws {
+    init(server context: TLSContext? = nil, client clientContext: TLSContext? = nil, trust: TLSContext.Trust = .none)
+        throws
+    {
         let loop = try Loop(index: 0, name: "test-loop")
         self.loop = loop
         let address = try #require(SocketAddress(numeric: "127.0.0.1", port: 0))
@@ -141,7 +143,8 @@ struct ConnectionTests {
     @Test("refuses a server with another key than the pinned one")
     func wrongPin() throws {
         let (server, client, _) = try contexts()
-        let pair = try Pair(server: server, client: client, trust: .init(fingerprint: "sha256:" + String(repeating: "0", count: 64)))
+        let pair = try Pair(
+            server: server, client: client, trust: .init(fingerprint: "sha256:" + String(repeating: "0", count: 64)))
         #expect(pair.client.failed.reaches(1))
         pair.stop()
         #expect(pair.client.error?.description.contains("not the pinned one") == true)
@@ -233,13 +236,17 @@ struct ListenerTests {
 struct CertificateTests {
     @Test("that is missing is an error which names its file")
     func missing() {
-        let error = #expect(throws: TLSError.self) { try Certificate.load(chain: "/nowhere/cert.pem", key: "/nowhere/key.pem") }
+        let error = #expect(throws: TLSError.self) {
+            try Certificate.load(chain: "/nowhere/cert.pem", key: "/nowhere/key.pem")
+        }
         #expect(error?.description.hasPrefix("/nowhere/cert.pem: ") == true)
     }
 
     @Test("made here has a fingerprint of 64 hex digits, each another")
     func made() throws {
-        let (one, other) = (try Certificate.selfSigned(name: "a.example"), try Certificate.selfSigned(name: "a.example"))
+        let (one, other) = (
+            try Certificate.selfSigned(name: "a.example"), try Certificate.selfSigned(name: "a.example")
+        )
         #expect(one.fingerprint.count == 7 + 64)
         #expect(one.fingerprint != other.fingerprint)
     }

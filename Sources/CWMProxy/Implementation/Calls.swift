@@ -1,3 +1,5 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 import CWMProxy
 import CWMProxyShims
 import Glibc
@@ -40,7 +42,8 @@ func write(_ text: String, to buffer: UnsafeMutablePointer<CChar>?, _ size: Int)
     guard let buffer, size > 0 else {
         if buffer == nil, size == 0 { return }
         throw buffer == nil
-            ? TunnelError(.invalidArgument, "the buffer is NULL") : TunnelError(.bufferTooSmall, "the buffer is too small")
+            ? TunnelError(.invalidArgument, "the buffer is NULL")
+            : TunnelError(.bufferTooSmall, "the buffer is too small")
     }
     guard fit(text, to: UnsafeMutableRawBufferPointer(start: buffer, count: size)) else {
         throw TunnelError(.bufferTooSmall, "the buffer of \(size) bytes is too small for \(text.utf8.count + 1)")

@@ -1,8 +1,12 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 public import CWMProxy
 import WMPEngine
 
 @c @implementation
-public func wmp_engine_create(_ config: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?) -> wmp_status {
+public func wmp_engine_create(_ config: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?)
+    -> wmp_status
+{
     call { () throws(TunnelError) in
         guard let out else { throw TunnelError(.invalidArgument, "out is NULL") }
         out.pointee = nil

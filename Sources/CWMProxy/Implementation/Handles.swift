@@ -1,6 +1,8 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 import Glibc
-import WMPIO
 import WMPEngine
+import WMPIO
 
 /// The live handles: what the host holds is a number that stands here, never an address of ours.
 ///
@@ -49,14 +51,17 @@ enum Handles {
         _ = table.withLock { $0.entries.removeValue(forKey: UInt(bitPattern: handle)) }
     }
 
-    private static func get<T: AnyObject>(_ handle: OpaquePointer?, _ type: T.Type, ending: Bool) throws(TunnelError) -> T {
+    private static func get<T: AnyObject>(_ handle: OpaquePointer?, _ type: T.Type, ending: Bool) throws(TunnelError)
+        -> T
+    {
         let result: Result<any AnyObject & Sendable, TunnelError> = table.withLock { table in
             let number = UInt(bitPattern: handle)
             guard let entry = table.entries[number], entry.object is T else {
                 return .failure(TunnelError(.badHandle, "not a live handle of this type"))
             }
             guard entry.process == getpid() else {
-                return .failure(TunnelError(.forked, "the handle belongs to the parent of this process: make a new one here"))
+                return .failure(
+                    TunnelError(.forked, "the handle belongs to the parent of this process: make a new one here"))
             }
             if ending {
                 guard !entry.isEnding else { return .failure(TunnelError(.badState, "another thread is stopping it")) }
@@ -64,7 +69,9 @@ enum Handles {
             }
             return .success(entry.object)
         }
-        guard let object = try result.get() as? T else { throw TunnelError(.badHandle, "not a live handle of this type") }
+        guard let object = try result.get() as? T else {
+            throw TunnelError(.badHandle, "not a live handle of this type")
+        }
         return object
     }
 }

@@ -1,3 +1,5 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 public import CWMProxy
 import WMPEngine
 
@@ -18,7 +20,8 @@ public func wmp_set_log_callback(
 
 @c @implementation
 public func wmp_config_check(
-    _ config: UnsafePointer<CChar>?, _ role: UnsafeMutablePointer<wmp_role>?, _ report: UnsafeMutablePointer<CChar>?, _ len: Int
+    _ config: UnsafePointer<CChar>?, _ role: UnsafeMutablePointer<wmp_role>?, _ report: UnsafeMutablePointer<CChar>?,
+    _ len: Int
 ) -> wmp_status {
     check(role, report, len) { () throws(TunnelError) in
         try ConfigurationCheck(bytes(config, "config"), file: nil)
@@ -27,7 +30,8 @@ public func wmp_config_check(
 
 @c @implementation
 public func wmp_config_check_file(
-    _ path: UnsafePointer<CChar>?, _ role: UnsafeMutablePointer<wmp_role>?, _ report: UnsafeMutablePointer<CChar>?, _ len: Int
+    _ path: UnsafePointer<CChar>?, _ role: UnsafeMutablePointer<wmp_role>?, _ report: UnsafeMutablePointer<CChar>?,
+    _ len: Int
 ) -> wmp_status {
     check(role, report, len) { () throws(TunnelError) in try ConfigurationCheck(file: string(path, "path")) }
 }

@@ -1,9 +1,11 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 import CWMProxy
 import WMPEngine
 import WMPIO
 
-/// Copies `value` into the caller's struct, whose first field says how much of it is there: no more than that is written,
-/// and what we do not have becomes 0.
+/// Copies `value` into the caller's struct, whose first field says how much of it is there: no more than that is
+/// written, and what we do not have becomes 0.
 private func fill<T>(_ target: UnsafeMutablePointer<T>, from value: T, size: Int) {
     let room = UnsafeMutableRawBufferPointer(start: target, count: size)
     withUnsafeBytes(of: value) { source in

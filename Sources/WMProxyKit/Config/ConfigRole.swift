@@ -43,7 +43,8 @@ package enum ConfigRole: String, Sendable {
             self = .server
         } else if let entry = entries.first(where: { !Self.knows($0.key) }) {
             // A misspelt key is likelier than a missing one.
-            throw ConfigError(Option.unknown(entry.key, in: keys.contains("ts") ? .client : .server), at: entry.position)
+            throw ConfigError(
+                Option.unknown(entry.key, in: keys.contains("ts") ? .client : .server), at: entry.position)
         } else {
             throw ConfigError(
                 "neither a server nor a client: 'bind_addr' makes it a server, 'server' makes it a client",

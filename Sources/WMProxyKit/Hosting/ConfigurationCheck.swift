@@ -29,14 +29,18 @@ public struct ConfigurationCheck: Sendable, Equatable {
         }
         switch role {
         case .server:
-            let options = try Parsed.silently { () throws(ConfigError) in try ServerOptions.parse(bytes: configuration, file: file) }
+            let options = try Parsed.silently { () throws(ConfigError) in
+                try ServerOptions.parse(bytes: configuration, file: file)
+            }
             for files in [options.mapCertificate, options.certificate].compactMap({ $0 }) {
                 _ = try Self.certified { () throws(TLSError) in
                     try Certificate.load(chain: files.certificate, key: files.key)
                 }
             }
         case .client:
-            let options = try Parsed.silently { () throws(ConfigError) in try ClientOptions.parse(bytes: configuration, file: file) }
+            let options = try Parsed.silently { () throws(ConfigError) in
+                try ClientOptions.parse(bytes: configuration, file: file)
+            }
             if case .file(let path) = options.authority {
                 _ = try Self.certified { () throws(TLSError) in
                     try TLSContext.tunnelClient(TLSContext.Trust(authorities: path, host: options.server.host))

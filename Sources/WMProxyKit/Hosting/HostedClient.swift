@@ -2,8 +2,8 @@ import WMPIO
 
 /// A tunnel client: connects to a server, registers mappings there, and carries their visitors to local services.
 ///
-/// It reconnects by itself for as long as it runs. Every member may be used from any thread. It runs until `stop`; dropping the last
-/// reference does not end it.
+/// It reconnects by itself for as long as it runs. Every member may be used from any thread. It runs until `stop`;
+/// dropping the last reference does not end it.
 package final class HostedClient: Sendable {
     private let core: ClientCore
     private let engine: TunnelEngine
@@ -13,13 +13,15 @@ package final class HostedClient: Sendable {
 
     /// Starts it.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
-    ///   - file: where that came from, for messages.
-    ///   - engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - file: where that came from, for messages. /
+    //- engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
     /// - Throws: `.configuration`, `.certificate`, `.file` and the codes of this machine. Nothing is left running.
     package init(_ configuration: [UInt8], file: String?, on engine: TunnelEngine?) throws(TunnelError) {
-        let options = try Parsed.take { () throws(ConfigError) in try ClientOptions.parse(bytes: configuration, file: file) }
-        let own = engine == nil && options.threads != nil ? try TunnelEngine(EngineOptions(threads: options.threads)) : nil
+        let options = try Parsed.take { () throws(ConfigError) in
+            try ClientOptions.parse(bytes: configuration, file: file)
+        }
+        let own =
+            engine == nil && options.threads != nil ? try TunnelEngine(EngineOptions(threads: options.threads)) : nil
         engineIsOwn = own != nil
         self.engine = try TunnelEngine.retained(own ?? engine)
         do throws(TunnelError) {
@@ -37,7 +39,8 @@ package final class HostedClient: Sendable {
         try self.init(try ConfigurationFile.read(file), file: file, on: engine)
     }
 
-    /// Waits until the client is logged in and the server has answered for every mapping. Blocks its thread; nil: no limit.
+    /// Waits until the client is logged in and the server has answered for every mapping. Blocks its thread; nil: no
+    /// limit.
     package func waitReady(milliseconds: Int?) throws(TunnelError) {
         try core.board.waitReady(until: milliseconds.map { Deadline(after: $0) })
     }
@@ -49,7 +52,9 @@ package final class HostedClient: Sendable {
             throw TunnelError(.alreadyExists, "this client has a mapping '\(options.name)' already")
         }
         core.submitAdd(options)
-        if case .refused(let error) = try core.board.waitAnswer(options.name, until: milliseconds.map { Deadline(after: $0) }) {
+        if case .refused(let error) = try core.board.waitAnswer(
+            options.name, until: milliseconds.map { Deadline(after: $0) })
+        {
             core.submitRemove(options.name)
             throw error
         }
@@ -62,7 +67,8 @@ package final class HostedClient: Sendable {
         try core.board.waitGone(name, until: milliseconds.map { Deadline(after: $0) })
     }
 
-    /// Where visitors reach a mapping: "http://localhost:8001" (the HTTPS edge's URL if there is no HTTP edge), "127.0.0.1:8002".
+    /// Where visitors reach a mapping: "http://localhost:8001" (the HTTPS edge's URL if there is no HTTP edge),
+    /// "127.0.0.1:8002".
     /// - Throws: `.notFound`; `.badState` while the server has not taken it, or has refused it.
     package func address(of mapping: String) throws(TunnelError) -> String {
         switch core.board.mapping(mapping) {
@@ -79,13 +85,14 @@ package final class HostedClient: Sendable {
     /// What happens, from the start on; the last 1,024 events wait for whoever asks. Each goes to one reader.
     package var events: EventQueue { core.events }
 
-    /// Calls `body` with the counters every `milliseconds`, on the notifier's thread, in place of the earlier one; nil ends that.
+    /// Calls `body` with the counters every `milliseconds`, on the notifier's thread, in place of the earlier one; nil
+    /// ends that.
     package func onStatistics(every milliseconds: Int, _ body: ((Statistics) -> Void)?) throws(TunnelError) {
         try statisticsCallback.set(milliseconds, body.map { body in { [core] in body(core.statistics) } })
     }
 
-    /// Takes no more visitors, lets those who are there finish for `drain` milliseconds at most (negative: no limit), then ends the
-    /// session. Blocks its thread. Once.
+    /// Takes no more visitors, lets those who are there finish for `drain` milliseconds at most (negative: no limit),
+    /// then ends the session. Blocks its thread. Once.
     package func stop(drain milliseconds: Int) throws(TunnelError) {
         guard !Notifier.shared.isCurrent else {
             throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")

@@ -12,13 +12,15 @@ package final class HostedServer: Sendable {
 
     /// Starts it.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
-    ///   - file: where that came from, for messages.
-    ///   - engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - file: where that came from, for messages. /
+    //- engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
     /// - Throws: `.configuration`, `.certificate`, `.file` and the codes of this machine. Nothing is left running.
     package init(_ configuration: [UInt8], file: String?, on engine: TunnelEngine?) throws(TunnelError) {
-        let options = try Parsed.take { () throws(ConfigError) in try ServerOptions.parse(bytes: configuration, file: file) }
-        let own = engine == nil && options.threads != nil ? try TunnelEngine(EngineOptions(threads: options.threads)) : nil
+        let options = try Parsed.take { () throws(ConfigError) in
+            try ServerOptions.parse(bytes: configuration, file: file)
+        }
+        let own =
+            engine == nil && options.threads != nil ? try TunnelEngine(EngineOptions(threads: options.threads)) : nil
         engineIsOwn = own != nil
         self.engine = try TunnelEngine.retained(own ?? engine)
         do throws(TunnelError) {
@@ -36,8 +38,10 @@ package final class HostedServer: Sendable {
         try self.init(try ConfigurationFile.read(file), file: file, on: engine)
     }
 
-    /// Where a listener listens, "127.0.0.1:8091", with the port that a configured 0 became; nil: there is none of that name.
-    /// - Parameter listener: the option that configures it: "bind_addr", "map_http_bind", "map_https_bind", "map_tcp_bind".
+    /// Where a listener listens, "127.0.0.1:8091", with the port that a configured 0 became; nil: there is none of that
+    /// name.
+    /// - Parameter listener: the option that configures it: "bind_addr", "map_http_bind", "map_https_bind",
+    ///   "map_tcp_bind".
     package func address(of listener: String) -> String? { core.addresses[listener]?.description }
 
     /// The counters of this moment.
@@ -46,13 +50,14 @@ package final class HostedServer: Sendable {
     /// What happens, from the start on; the last 1,024 events wait for whoever asks. Each goes to one reader.
     package var events: EventQueue { core.events }
 
-    /// Calls `body` with the counters every `milliseconds`, on the notifier's thread, in place of the earlier one; nil ends that.
+    /// Calls `body` with the counters every `milliseconds`, on the notifier's thread, in place of the earlier one; nil
+    /// ends that.
     package func onStatistics(every milliseconds: Int, _ body: ((Statistics) -> Void)?) throws(TunnelError) {
         try statisticsCallback.set(milliseconds, body.map { body in { [core] in body(core.statistics) } })
     }
 
-    /// Closes the ports at once, lets visitors finish for `drain` milliseconds at most (negative: no limit), then ends all connections.
-    /// Blocks its thread; once.
+    /// Closes the ports at once, lets visitors finish for `drain` milliseconds at most (negative: no limit), then ends
+    /// all connections. Blocks its thread; once.
     package func stop(drain milliseconds: Int) throws(TunnelError) {
         guard !Notifier.shared.isCurrent else {
             throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")

@@ -8,10 +8,12 @@ enum Blocking {
             let call = Call { continuation.resume(returning: body()) }
             let context = Unmanaged.passRetained(call)
             var thread: OpaquePointer?
-            let code = wmps_thread_start("wmp-blocking", { context in
-                guard let context else { return }
-                Unmanaged<Call>.fromOpaque(context).takeRetainedValue().run()
-            }, context.toOpaque(), &thread)
+            let code = wmps_thread_start(
+                "wmp-blocking",
+                { context in
+                    guard let context else { return }
+                    Unmanaged<Call>.fromOpaque(context).takeRetainedValue().run()
+                }, context.toOpaque(), &thread)
             if code == 0, let thread {
                 wmps_thread_detach(thread)
             } else {
@@ -21,7 +23,8 @@ enum Blocking {
         }
     }
 
-    static func run<R: Sendable>(_ body: @escaping @Sendable () throws(TunnelError) -> R) async throws(TunnelError) -> R {
+    static func run<R: Sendable>(_ body: @escaping @Sendable () throws(TunnelError) -> R) async throws(TunnelError) -> R
+    {
         let result: Result<R, TunnelError> = await value {
             do throws(TunnelError) { return .success(try body()) } catch { return .failure(error) }
         }

@@ -1,2 +1,3 @@
-// What a server or client says of itself, its errors and its log are defined on the floor below, which the C interface shares.
+// What a server or client says of itself, its errors and its log are defined on the floor below, which the C interface
+// shares.
 @_exported public import WMPEngine

@@ -25,7 +25,8 @@ public struct Mapping: Sendable, Equatable {
     /// As it stands in a configuration's list `mappings`.
     public var configuration: String {
         let domain = domain.map { #", "domain": \#(Self.quoted($0))"# } ?? ""
-        return #"{"name": \#(Self.quoted(name)), "mode": "\#(mode.rawValue)", "local_addr": \#(Self.quoted(localAddress))\#(domain)}"#
+        return
+            #"{"name": \#(Self.quoted(name)), "mode": "\#(mode.rawValue)", "local_addr": \#(Self.quoted(localAddress))\#(domain)}"#
     }
 
     /// A JSON string (RFC 8259 §7).

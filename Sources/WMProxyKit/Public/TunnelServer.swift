@@ -8,8 +8,8 @@ public final class TunnelServer: Sendable {
 
     /// Starts a server; when this returns, every port is open.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
-    ///   - engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - engine: whose threads to use; nil: the
+    //process-wide one, or one of its own if the configuration has `threads`.
     /// - Throws: `.configuration`, `.certificate`, `.addressInUse` and the other codes of this machine. Nothing is left
     ///   running.
     public init(_ configuration: String, on engine: TunnelEngine? = nil) throws(TunnelError) {
@@ -22,19 +22,21 @@ public final class TunnelServer: Sendable {
         hosted = try HostedServer(file: file, on: engine)
     }
 
-    /// Where a listener listens, "127.0.0.1:8091", with the port that a configured 0 became; nil: there is none of that name.
-    /// - Parameter listener: the option that configures it: "bind_addr", "map_http_bind", "map_https_bind", "map_tcp_bind".
+    /// Where a listener listens, "127.0.0.1:8091", with the port that a configured 0 became; nil: there is none of that
+    /// name.
+    /// - Parameter listener: the option that configures it: "bind_addr", "map_http_bind", "map_https_bind",
+    ///   "map_tcp_bind".
     public func address(of listener: String) -> String? { hosted.address(of: listener) }
 
     /// The counters of this moment.
     public var statistics: Statistics { hosted.statistics }
 
-    /// What happens from the start on, as it happens; the last 1,024 events wait for whoever asks. Each event goes to one
-    /// reader.
+    /// What happens from the start on, as it happens; the last 1,024 events wait for whoever asks. Each event goes to
+    /// one reader.
     public var events: TunnelEvents { TunnelEvents(hosted.events) }
 
-    /// Stops the server: its ports close at once, visitors who are there may finish for `drain` (negative: no limit), then
-    /// all connections end.
+    /// Stops the server: its ports close at once, visitors who are there may finish for `drain` (negative: no limit),
+    /// then all connections end.
     /// - Throws: `.timedOut` when it did not end within 5 seconds of that, `.badState` when it is stopped already.
     public func stop(drain: Duration = .seconds(5)) async throws(TunnelError) {
         try await Blocking.run { [hosted] () throws(TunnelError) in try hosted.stop(drain: drain.milliseconds) }

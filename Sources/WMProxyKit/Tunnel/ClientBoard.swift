@@ -58,11 +58,15 @@ final class ClientBoard: @unchecked Sendable {
                     for case (_, .refused(let error)) in mappings { throw error }
                     return
                 }
-                if !isUp, let lastFailure, [.authentication, .protocolViolation, .version, .tls].contains(lastFailure.code) {
+                if !isUp, let lastFailure,
+                    [.authentication, .protocolViolation, .version, .tls].contains(lastFailure.code)
+                {
                     throw lastFailure
                 }
                 guard monitor.wait(until: deadline) else {
-                    throw TunnelError(.timedOut, "not ready in time: \(lastFailure?.message ?? "the server at \(server) has not answered yet")")
+                    throw TunnelError(
+                        .timedOut,
+                        "not ready in time: \(lastFailure?.message ?? "the server at \(server) has not answered yet")")
                 }
             }
         }

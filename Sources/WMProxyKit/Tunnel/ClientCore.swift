@@ -58,11 +58,12 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             events = try EventQueue()
             loop = try engine.clientLoop()
             if options.usesTLS {
-                let authorities: String? = switch options.authority {
-                case .system: ""
-                case .file(let path): path
-                case nil: nil
-                }
+                let authorities: String? =
+                    switch options.authority {
+                    case .system: ""
+                    case .file(let path): path
+                    case nil: nil
+                    }
                 let trust = TLSContext.Trust(
                     authorities: authorities, host: options.domain ?? options.server.host,
                     fingerprint: options.fingerprint.map { "sha256:" + Digest.hex($0) })
@@ -102,7 +103,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         var early: Result<Connection, ConnectionError>?
         var isReturned = false
         let dialer = Dialer(
-            options.server.host, options.server.port, on: loop, resolver: engine.resolver, timeout: options.dialTimeout, tls: tls
+            options.server.host, options.server.port, on: loop, resolver: engine.resolver, timeout: options.dialTimeout,
+            tls: tls
         ) { [weak self] result in
             if isReturned { self?.dialed(result) } else { early = result }
         }
@@ -128,7 +130,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private static func hint(_ error: ConnectionError) -> String {
         let text = error.description
-        return ["wrong version number", "alert protocol version", "closed the connection during"].contains(where: text.contains)
+        return ["wrong version number", "alert protocol version", "closed the connection during"].contains(
+            where: text.contains)
             ? ": does the server have 'tc: true', and is this its bind_addr?" : ""
     }
 
@@ -144,9 +147,10 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         loginTimer?.set(after: Self.loginTimeout)
         let lane = Lane(connection, role: .client, owner: self, ping: options.ping)
         self.lane = lane
-        lane.mux.write(Hello(
-            clientID: clientID, user: options.credential?.user ?? "", nonce: random,
-            window: UInt32(ProtocolLimits.initialWindow), agent: "libwmproxy/\(libraryVersion)"))
+        lane.mux.write(
+            Hello(
+                clientID: clientID, user: options.credential?.user ?? "", nonce: random,
+                window: UInt32(ProtocolLimits.initialWindow), agent: "libwmproxy/\(libraryVersion)"))
         lane.connectionReadable()
     }
 
@@ -161,12 +165,13 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         case (.loggingIn(let proof), .welcome): try receive(Welcome(payload: payload), proof)
         case (.loggingIn, .reject):
             let refusal = try Refusal(payload: payload)
-            let code: TunnelError.Code = switch refusal.code {
-            case .loginFailed: .authentication
-            case .encryptionRequired: .tls
-            case .version: .version
-            default: .refused
-            }
+            let code: TunnelError.Code =
+                switch refusal.code {
+                case .loginFailed: .authentication
+                case .encryptionRequired: .tls
+                case .version: .version
+                default: .refused
+                }
             refused = TunnelError(
                 code,
                 refusal.text.isEmpty ? "the server refused the login" : "the server refused the login: \(refusal.text)")
@@ -241,7 +246,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         case .loggingIn:
             state = .down
             let hint = tls == nil ? ": does the server want TLS ('ts: true')?" : ""
-            let error = refused ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)\(hint)")
+            let error =
+                refused ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)\(hint)")
             refused = nil
             if error.code == .authentication { counters.loginFailures.add(1) }
             failed(error)
@@ -284,12 +290,14 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     private func offer(_ mapping: Mapping) {
-        let mode: Map.Mode = switch mapping.options.mode {
-        case .http: .http
-        case .https: .https
-        case .tcp: .tcp
-        }
-        lane?.mux.write(Map(id: mapping.id, name: mapping.options.name, mode: mode, domain: mapping.options.domain ?? ""))
+        let mode: Map.Mode =
+            switch mapping.options.mode {
+            case .http: .http
+            case .https: .https
+            case .tcp: .tcp
+            }
+        lane?.mux.write(
+            Map(id: mapping.id, name: mapping.options.name, mode: mode, domain: mapping.options.domain ?? ""))
     }
 
     private func receive(_ mapped: Mapped) {
@@ -320,7 +328,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     func submitRemove(_ name: String) { loop.submit { [self] in remove(name) } }
 
     private func remove(_ name: String) {
-        guard let mapping = mappings.values.first(where: { $0.options.name == name }) else { return board.set(name, nil) }
+        guard let mapping = mappings.values.first(where: { $0.options.name == name }) else {
+            return board.set(name, nil)
+        }
         // Also while the server's answer to the MAP is on its way.
         guard case .up = state, mapping.state != .refused, let lane else { return forget(mapping) }
         lane.mux.write(Unmap(id: mapping.id))
@@ -377,7 +387,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             case .failure(let error):
                 counters.refused.add(1)
                 if let held = dialFailures.admit(now: loop.now) {
-                    Log.warning("mapping '\(name)': \(target): \(error)\(held == 0 ? "" : " (and \(held) more like it)")")
+                    Log.warning(
+                        "mapping '\(name)': \(target): \(error)\(held == 0 ? "" : " (and \(held) more like it)")")
                 }
                 pipe.refuse(StreamError(error), "\(error)")
                 pipe.abandon()
@@ -405,7 +416,11 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         let finished = Monitor()
         nonisolated(unsafe) var isDone = false
         let isAlive = loop.submit { [self] in
-            beginStop(milliseconds) { finished.locked { isDone = true; finished.signal() } }
+            beginStop(milliseconds) {
+                finished.locked {
+                    isDone = true; finished.signal()
+                }
+            }
         }
         let deadline = milliseconds < 0 ? nil : Deadline(after: min(milliseconds, Int(Int32.max) - 5000) + 5000)
         let inTime = finished.locked {

@@ -1,7 +1,8 @@
 import WMPIO
 import WMPWire
 
-/// A new connection on `bind_addr` until it is known what it speaks: told by its first byte, before any memory is spent on it.
+/// A new connection on `bind_addr` until it is known what it speaks: told by its first byte, before any memory is spent
+/// on it.
 ///
 /// Confined to its shard's loop.
 final class Doorman: ConnectionHandler {
@@ -47,7 +48,9 @@ final class Doorman: ConnectionHandler {
             return becomeSession()
         }
         guard isHandshake else {
-            guard first == ProtocolLimits.preface.first else { return end("it speaks neither TLS nor the tunnel's protocol") }
+            guard first == ProtocolLimits.preface.first else {
+                return end("it speaks neither TLS nor the tunnel's protocol")
+            }
             return end("it speaks without TLS, this server wants it: set 'ts: true' there", Self.refusal)
         }
         isSealing = true

@@ -96,7 +96,8 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     func flush() {
         isFlushScheduled = false
         guard !isLost else { return }
-        // Twice at most: what the waiting streams add goes out at once, what comes after that with the next turn's frames.
+        // Twice at most: what the waiting streams add goes out at once, what comes after that with the next turn's
+        // frames.
         for _ in 0..<2 {
             while !mux.output.isEmpty {
                 switch connection.write(mux.output.readable) {

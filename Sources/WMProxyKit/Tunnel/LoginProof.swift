@@ -2,8 +2,8 @@ import WMPIO
 
 /// What a side computes to show that it holds the secret, without showing it (docs/PROTOCOL.md, "Login").
 ///
-/// HMAC-SHA-256 with the secret over a label, the user, both nonces and the TLS channel binding (RFC 9266): a proof is good for one
-/// connection between these two ends alone. A man in the middle has two connections and so two bindings.
+/// HMAC-SHA-256 with the secret over a label, the user, both nonces and the TLS channel binding (RFC 9266): a proof is
+/// good for one connection between these two ends alone. A man in the middle has two connections and so two bindings.
 struct LoginProof {
     let user: String
     let secret: String

@@ -8,9 +8,9 @@ protocol PipeOwner: AnyObject {
 
 /// A stream joined to a TCP connection: a visitor's at the server, a local service's at the client.
 ///
-/// What the connection sends is read straight into the lane's output; what the stream brings is written straight to the socket.
-/// Bytes wait here only while the socket takes none, and then no more than the stream's window. Each direction ends by itself;
-/// a reset of one side is a reset of the other. Confined to its loop.
+/// What the connection sends is read straight into the lane's output; what the stream brings is written straight to the
+/// socket. Bytes wait here only while the socket takes none, and then no more than the stream's window. Each direction
+/// ends by itself; a reset of one side is a reset of the other. Confined to its loop.
 final class PipeStream: MuxStream, ConnectionHandler {
     /// Which side of the tunnel this end is on, for the counters.
     enum Side { case visitor, service }

@@ -20,14 +20,16 @@ struct Registry {
     /// - Returns: the session that has lost it, if any.
     mutating func take(_ claim: Claim, _ route: Route, for identity: Identity) -> Result<SessionID?, Refusal> {
         if let entry = entries[claim], entry.session != nil, entry.identity != identity {
-            let what = switch claim {
-            case .host(let name): "the domain '\(name)'"
-            case .tcp: "the TCP edge"
-            }
+            let what =
+                switch claim {
+                case .host(let name): "the domain '\(name)'"
+                case .tcp: "the TCP edge"
+                }
             return .failure(Refusal(code: .taken, text: "\(what) is taken by another client"))
         }
         if let entry = entries[claim], entry.session == route.session {
-            return .failure(Refusal(code: .taken, text: "mapping '\(entry.route.name)' of the same client has it already"))
+            return .failure(
+                Refusal(code: .taken, text: "mapping '\(entry.route.name)' of the same client has it already"))
         }
         let loser = entries[claim]?.session
         entries[claim] = Entry(identity: identity, session: route.session, route: route)
@@ -52,7 +54,8 @@ struct Registry {
                 changes.append((claim, nil))
                 continue
             }
-            let route = Route(session: nil, mapping: entry.route.mapping, name: entry.route.name, mode: entry.route.mode)
+            let route = Route(
+                session: nil, mapping: entry.route.mapping, name: entry.route.name, mode: entry.route.mode)
             entries[claim] = Entry(identity: entry.identity, session: nil, route: route)
             vacant.append(claim)
             changes.append((claim, route))

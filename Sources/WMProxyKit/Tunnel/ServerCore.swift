@@ -4,7 +4,8 @@ import WMPWire
 
 /// A running server: listeners and registry on its first loop, a shard on each.
 ///
-/// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `registry` are confined to the first loop, `home`.
+/// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `registry` are confined to the first
+/// loop, `home`.
 final class ServerCore: @unchecked Sendable {
     let options: ServerOptions
     let engine: TunnelEngine
@@ -31,8 +32,10 @@ final class ServerCore: @unchecked Sendable {
         self.engine = engine
         do {
             events = try EventQueue()
-            tunnelContext = try options.usesTLS
-                ? TLSContext.tunnelServer(Self.certificate(options.certificate, for: options.bindAddr.host, "tunnel")) : nil
+            tunnelContext =
+                try options.usesTLS
+                ? TLSContext.tunnelServer(Self.certificate(options.certificate, for: options.bindAddr.host, "tunnel"))
+                : nil
             edgeContext = try options.mapHTTPSBind.map {
                 try TLSContext.edge(Self.certificate(options.mapCertificate, for: $0.host, "HTTPS edge"))
             }
@@ -83,9 +86,11 @@ final class ServerCore: @unchecked Sendable {
         home.submit { [self] in
             for (name, listener) in listeners {
                 do throws(SystemError) {
-                    try listener.start(onAccept: { [unowned self] in accepted(name, $0, $1) }, onExhausted: { [unowned self] in
-                        logStranger(shards[0], "\(name): no visitor can be taken for now: \($0)")
-                    })
+                    try listener.start(
+                        onAccept: { [unowned self] in accepted(name, $0, $1) },
+                        onExhausted: { [unowned self] in
+                            logStranger(shards[0], "\(name): no visitor can be taken for now: \($0)")
+                        })
                 } catch { Log.error("\(name): \(error)") }
             }
         }
@@ -101,7 +106,8 @@ final class ServerCore: @unchecked Sendable {
         guard connectionCount.add(upTo: options.limits.connections) else {
             shards[0].counters.refused.add(1)
             System.close(fd)
-            return logStranger(shards[0], "\(name): \(peer) turned away: \(options.limits.connections) connections already")
+            return logStranger(
+                shards[0], "\(name): \(peer) turned away: \(options.limits.connections) connections already")
         }
         if name == "map_tcp_bind" {
             guard let route = shards[0].routes.tcp, let session = route.session else {
@@ -235,7 +241,11 @@ final class ServerCore: @unchecked Sendable {
             listeners.removeAll()
             for shard in shards {
                 on(shard) { shard in
-                    shard.drain(milliseconds) { finished.locked { left -= 1; finished.signal() } }
+                    shard.drain(milliseconds) {
+                        finished.locked {
+                            left -= 1; finished.signal()
+                        }
+                    }
                 }
             }
         }
@@ -257,13 +267,14 @@ extension TunnelError {
 
     /// A system call's failure, with what it was for.
     init(_ error: SystemError, doing what: String) {
-        let (code, hint): (Code, String) = switch error.code {
-        case EADDRINUSE: (.addressInUse, ": the port is taken by another program")
-        case EADDRNOTAVAIL: (.addressNotAvailable, ": no such address on this machine")
-        case EPERM, EACCES: (.permissionDenied, ": not permitted")
-        case ENFILE, EMFILE: (.outOfDescriptors, ": out of file descriptors")
-        default: (.system, ": \(error)")
-        }
+        let (code, hint): (Code, String) =
+            switch error.code {
+            case EADDRINUSE: (.addressInUse, ": the port is taken by another program")
+            case EADDRNOTAVAIL: (.addressNotAvailable, ": no such address on this machine")
+            case EPERM, EACCES: (.permissionDenied, ": not permitted")
+            case ENFILE, EMFILE: (.outOfDescriptors, ": out of file descriptors")
+            default: (.system, ": \(error)")
+            }
         self.init(code, what + hint)
     }
 }

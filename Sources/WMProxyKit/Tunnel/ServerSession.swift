@@ -39,7 +39,9 @@ final class ServerSession: LaneOwner, PipeOwner {
 
     /// The login deadline has passed.
     func expire() {
-        guard case .up = state else { return fail("no login within \(shard.core.options.timeouts.login / 1000) seconds") }
+        guard case .up = state else {
+            return fail("no login within \(shard.core.options.timeouts.login / 1000) seconds")
+        }
     }
 
     func start() { lane.connectionReadable() }
@@ -110,9 +112,10 @@ final class ServerSession: LaneOwner, PipeOwner {
             return
         }
         // A wrong user costs the same and fails the same way as a wrong secret: the proof is over the user as well.
-        state = .awaitsLogin(LoginProof(
-            user: credential.user, secret: credential.secret, clientNonce: hello.nonce, serverNonce: nonce,
-            binding: lane.connection.channelBinding ?? []))
+        state = .awaitsLogin(
+            LoginProof(
+                user: credential.user, secret: credential.secret, clientNonce: hello.nonce, serverNonce: nonce,
+                binding: lane.connection.channelBinding ?? []))
     }
 
     private func receive(_ login: Login, _ proof: LoginProof?) throws(ProtocolViolation) {
@@ -124,7 +127,9 @@ final class ServerSession: LaneOwner, PipeOwner {
         } else if !login.proof.isEmpty {
             // The client wants a server that knows its secret; this one has none to compare with.
             shard.counters.loginFailures.add(1)
-            return fail("the client has a secret, this server has none", code: .loginFailed, told: "login failed: wrong secret or user")
+            return fail(
+                "the client has a secret, this server has none", code: .loginFailed,
+                told: "login failed: wrong secret or user")
         }
         guard shard.core.admitsSession() else {
             return fail("too many sessions", code: .tooMany, told: "the server has no room for more sessions")
@@ -132,14 +137,16 @@ final class ServerSession: LaneOwner, PipeOwner {
         loginTimer?.cancel()
         loginTimer = nil
         state = .up
-        lane.mux.write(Welcome(
-            proof: proof?.ofServer ?? [], window: UInt32(ProtocolLimits.initialWindow),
-            serverID: "\(shard.core.options.serverID)"))
+        lane.mux.write(
+            Welcome(
+                proof: proof?.ofServer ?? [], window: UInt32(ProtocolLimits.initialWindow),
+                serverID: "\(shard.core.options.serverID)"))
         lane.open(peerWindow: UInt32(clamping: lane.mux.peerWindow))
         shard.counters.sessions.add(1)
         shard.counters.sessionsTotal.add(1)
         Log.info(
-            "client '\(identity.clientID)' from \(peer) is in, \(lane.connection.isSecure ? "by TLS" : "not encrypted")\(agent)")
+            "client '\(identity.clientID)' from \(peer) is in, \(lane.connection.isSecure ? "by TLS" : "not encrypted")\(agent)"
+        )
         shard.core.events.post(.sessionUp, clientID: identity.clientID, address: peer.description)
         shard.loggedIn(self)
     }
@@ -181,7 +188,8 @@ final class ServerSession: LaneOwner, PipeOwner {
         lane.mux.write(MapRefused(id: map.id, code: refusal.code, text: refusal.text))
         Log.warning("client '\(identity.clientID)': mapping '\(map.name)' refused: \(refusal.text)")
         shard.core.events.post(
-            .mappingRefused, code: refusal.code == .taken ? .alreadyExists : .refused, clientID: identity.clientID, name: map.name, reason: refusal.text)
+            .mappingRefused, code: refusal.code == .taken ? .alreadyExists : .refused, clientID: identity.clientID,
+            name: map.name, reason: refusal.text)
     }
 
     private func receive(_ unmap: Unmap) throws(ProtocolViolation) {

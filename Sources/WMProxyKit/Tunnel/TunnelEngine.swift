@@ -93,8 +93,12 @@ public final class TunnelEngine: @unchecked Sendable {
             if state.users == 0 { state.isDestroyed = true }
             return state.users
         }
-        guard users == 0 else { throw TunnelError(.badState, "\(users) servers and clients still run on this engine: stop them first") }
-        guard stop(within: 2000) else { throw TunnelError(.timedOut, "the engine's threads did not end within 2 seconds") }
+        guard users == 0 else {
+            throw TunnelError(.badState, "\(users) servers and clients still run on this engine: stop them first")
+        }
+        guard stop(within: 2000) else {
+            throw TunnelError(.timedOut, "the engine's threads did not end within 2 seconds")
+        }
     }
 
     @discardableResult
@@ -123,7 +127,11 @@ public final class TunnelEngine: @unchecked Sendable {
         let result: Result<TunnelEngine, TunnelError> = shared.withLock { shared in
             do throws(TunnelError) {
                 let engine: TunnelEngine
-                if let shared, shared.process == getpid() { engine = shared } else { engine = try TunnelEngine(EngineOptions(threads: nil)) }
+                if let shared, shared.process == getpid() {
+                    engine = shared
+                } else {
+                    engine = try TunnelEngine(EngineOptions(threads: nil))
+                }
                 try engine.retainUser()
                 shared = engine
                 return .success(engine)

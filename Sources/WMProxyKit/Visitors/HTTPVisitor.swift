@@ -3,9 +3,9 @@ import WMPWire
 
 /// A visitor's connection to the HTTP or HTTPS edge.
 ///
-/// Each request is routed by its own Host, rewritten and sent on a stream of the session that serves it; the answer comes back the same
-/// way. Bodies pass through: a head costs memory, a body never does. When a request's session lives on another
-/// loop, the connection moves there between two requests.
+/// Each request is routed by its own Host, rewritten and sent on a stream of the session that serves it; the answer
+/// comes back the same way. Bodies pass through: a head costs memory, a body never does. When a request's session lives
+/// on another loop, the connection moves there between two requests.
 ///
 /// @unchecked Sendable: confined to its shard's loop; moved by `arrive` when nothing is in progress.
 final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
@@ -126,7 +126,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         flush()
     }
 
-    /// All is said: the connection ends by itself, so that the visitor reads the last answer before a reset could overtake it.
+    /// All is said: the connection ends by itself, so that the visitor reads the last answer before a reset could
+    /// overtake it.
     func leaveLingering() {
         timer?.cancel()
         forget()
@@ -199,13 +200,14 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     func startTimer(_ purpose: Purpose) {
         timerPurpose = purpose
         let timeouts = shard.core.options.timeouts
-        let milliseconds = switch purpose {
-        case .idle: timeouts.idle
-        case .head: timeouts.head
-        case .response: timeouts.response
-        // Both sides make progress or the request is given up.
-        case .body, .stall: Self.stallTimeout
-        }
+        let milliseconds =
+            switch purpose {
+            case .idle: timeouts.idle
+            case .head: timeouts.head
+            case .response: timeouts.response
+            // Both sides make progress or the request is given up.
+            case .body, .stall: Self.stallTimeout
+            }
         if milliseconds > 0 { timer?.set(after: milliseconds) } else { timer?.unset() }
     }
 
@@ -230,7 +232,12 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
             fail(ErrorPage(status: 408, domain: "", cause: "The request did not arrive in time."))
         case .body:
             guard state == .exchange, downstream == nil else { return }
-            if upload.isEmpty { return fail(ErrorPage(status: 408, cause: "The request's body did not arrive in time.", inAnswerTo: request, keepAlive: false)) }
+            if upload.isEmpty {
+                return fail(
+                    ErrorPage(
+                        status: 408, cause: "The request's body did not arrive in time.", inAnswerTo: request,
+                        keepAlive: false))
+            }
             refuse(504, "The service takes no more of the request.")
         case .response:
             guard state == .exchange, downstream == nil else { return }

@@ -84,7 +84,8 @@ extension HTTPVisitor {
 
     private func read() -> Reading {
         let scratch = shard.loop.scratch
-        let limit = inbox.isEmpty ? (upstream.map { max(1, min($0.sendable, scratch.count)) } ?? 16 * 1024) : Self.inboxLimit
+        let limit =
+            inbox.isEmpty ? (upstream.map { max(1, min($0.sendable, scratch.count)) } ?? 16 * 1024) : Self.inboxLimit
         if (state == .exchange && body != nil) || state == .tunnel, upstream?.sendable == 0 { return .none }
         switch connection.read(into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])) {
         case .bytes(let count): return take(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
@@ -132,7 +133,9 @@ extension HTTPVisitor {
 
     /// After a 101 each direction ends by itself; the connection closes with the second.
     func closeIfTunnelEnded() {
-        guard state == .tunnel, upstream?.hasSentEnd == true, upstream?.hasReceivedEnd == true, outbox.isEmpty else { return }
+        guard state == .tunnel, upstream?.hasSentEnd == true, upstream?.hasReceivedEnd == true, outbox.isEmpty else {
+            return
+        }
         state = .head
         close()
     }
@@ -260,7 +263,9 @@ extension HTTPVisitor {
             refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
             return .used(length)
         }
-        if upstream.map({ $0.isClosed || $0.hasReceivedEnd || $0.route != route }) ?? false { dropUpstream(cleanly: true) }
+        if upstream.map({ $0.isClosed || $0.hasReceivedEnd || $0.route != route }) ?? false {
+            dropUpstream(cleanly: true)
+        }
         if let upstream {
             upstream.isReused = true
         } else {

@@ -14,7 +14,9 @@ extension HTTPVisitor {
         ungranted += bytes.count
         if responseInbox.isEmpty {
             let used = passOn(bytes)
-            if upstream != nil, used < bytes.count { responseInbox.append(UnsafeRawBufferPointer(rebasing: bytes[used...])) }
+            if upstream != nil, used < bytes.count {
+                responseInbox.append(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+            }
         } else {
             responseInbox.append(bytes)
             let gathered = responseInbox.take()
@@ -58,7 +60,9 @@ extension HTTPVisitor {
             let way = try response.writeDownstream(from: input, context: context, into: &outbox)
             if response.isInterim {
                 interims += 1
-                guard interims <= Self.maxInterims else { throw HTTPViolation(status: 502, reason: "too many interim responses") }
+                guard interims <= Self.maxInterims else {
+                    throw HTTPViolation(status: 502, reason: "too many interim responses")
+                }
                 response.reset()
                 return length
             }
@@ -89,7 +93,11 @@ extension HTTPVisitor {
             switch step {
             case .payload(let range):
                 let payload = UnsafeRawBufferPointer(rebasing: bytes[range])
-                if downstream?.framing == .chunked { ChunkWriter.writeChunk(payload, into: &outbox) } else { emit(payload) }
+                if downstream?.framing == .chunked {
+                    ChunkWriter.writeChunk(payload, into: &outbox)
+                } else {
+                    emit(payload)
+                }
                 if responseBody?.isComplete == true { bodyPassed() }
                 return range.upperBound
             case .needMore(let consumed): return max(consumed, 1)
@@ -124,11 +132,12 @@ extension HTTPVisitor {
         switch state {
         case .exchange where downstream != nil: close()
         case .exchange:
-            let (status, retryAfter): (Int, Int?) = switch error {
-            case .timedOut: (504, nil)
-            case .laneLost, .tooMany, .unknownMapping, .shuttingDown: (503, 5)
-            default: (502, nil)
-            }
+            let (status, retryAfter): (Int, Int?) =
+                switch error {
+                case .timedOut: (504, nil)
+                case .laneLost, .tooMany, .unknownMapping, .shuttingDown: (503, 5)
+                default: (502, nil)
+                }
             answerLost(status, "The service cannot be reached: \(explanation).", retryAfter: retryAfter)
         case .tunnel: close()
         case .head, .closing, .closed: dropUpstream(cleanly: true)
@@ -145,8 +154,11 @@ extension HTTPVisitor {
         ungranted = 0
         response.reset()
         if lost.isReused, responseInbox.isEmpty {
-            guard let again, let id = lost.route.session, let session = shard.session(id), session.serves(lost.route.mapping) else {
-                // RFC 9112 §9.3.1: the visitor sees a connection that closed between requests and may ask again by itself.
+            guard let again, let id = lost.route.session, let session = shard.session(id),
+                session.serves(lost.route.mapping)
+            else {
+                // RFC 9112 §9.3.1: the visitor sees a connection that closed between requests and may ask again by
+                // itself.
                 if again == nil, status == 502 { return close() }
                 return refuse(status, cause, retryAfter: retryAfter)
             }

@@ -19,6 +19,8 @@ final class RequestStream: MuxStream {
         if let visitor { visitor.upstreamReceived(bytes) } else { consumed(bytes.count) }
     }
     override func receiveEnd() { visitor?.upstreamEnded() }
-    override func receiveReset(_ error: StreamError, _ explanation: String) { visitor?.upstreamReset(error, explanation) }
+    override func receiveReset(_ error: StreamError, _ explanation: String) {
+        visitor?.upstreamReset(error, explanation)
+    }
     override func canSend() { visitor?.upstreamCanSend() }
 }

@@ -2,7 +2,8 @@ package import WMPIO
 
 /// The events of one server or client, pulled by the host.
 ///
-/// Bounded: when the host does not pull, the oldest go, and it is told how many. @unchecked Sendable: the monitor guards the queue.
+/// Bounded: when the host does not pull, the oldest go, and it is told how many. @unchecked Sendable: the monitor
+/// guards the queue.
 package final class EventQueue: @unchecked Sendable {
     /// Readable while an event waits, for the host's poll.
     package let descriptor: Int32
@@ -33,11 +34,13 @@ package final class EventQueue: @unchecked Sendable {
 
     /// Any thread.
     func post(
-        _ kind: TunnelEvent.Kind, code: TunnelError.Code? = nil, clientID: String = "", name: String = "", address: String = "",
+        _ kind: TunnelEvent.Kind, code: TunnelError.Code? = nil, clientID: String = "", name: String = "",
+        address: String = "",
         reason: String = ""
     ) {
         let event = TunnelEvent(
-            kind: kind, code: code, time: unixMilliseconds(), clientID: clientID, name: name, address: address, reason: reason)
+            kind: kind, code: code, time: unixMilliseconds(), clientID: clientID, name: name, address: address,
+            reason: reason)
         let receive: ((Next) -> Void)? = monitor.locked {
             if !waiters.isEmpty { return waiters.removeFirst().receive }
             if events.count == Self.capacity {
@@ -101,9 +104,10 @@ package final class EventQueue: @unchecked Sendable {
         guard lost > 0 else { return .event(events.removeFirst()) }
         let count = lost
         lost = 0
-        return .event(TunnelEvent(
-            kind: .eventsLost, code: nil, time: unixMilliseconds(), clientID: "", name: "", address: "",
-            reason: "\(count) events lost: the queue was full"))
+        return .event(
+            TunnelEvent(
+                kind: .eventsLost, code: nil, time: unixMilliseconds(), clientID: "", name: "", address: "",
+                reason: "\(count) events lost: the queue was full"))
     }
 
     /// Wakes those who wait; they get what is left, then nothing.

@@ -21,7 +21,8 @@ enum Log {
     private static let threshold = Atomic<Int32>(0)
     private static let current = Guarded<Notifier.Token?>(nil, isStatic: true)
 
-    /// Replaces the callback; nil ends logging. The earlier one has got all that was logged, and is not running, when this returns.
+    /// Replaces the callback; nil ends logging. The earlier one has got all that was logged, and is not running, when
+    /// this returns.
     static func setCallback(_ level: LogLevel, _ call: ((LogLevel, String) -> Void)?) throws(SystemError) {
         threshold.store(0, ordering: .relaxed)
         if let before = current.withLock({ current in

@@ -69,10 +69,12 @@ final class Notifier: @unchecked Sendable {
                 return token
             }
             let context = Unmanaged.passUnretained(self)
-            let code = wmps_thread_start("wmp-notifier", { context in
-                guard let context else { return }
-                Unmanaged<Notifier>.fromOpaque(context).takeUnretainedValue().run()
-            }, context.toOpaque(), &thread)
+            let code = wmps_thread_start(
+                "wmp-notifier",
+                { context in
+                    guard let context else { return }
+                    Unmanaged<Notifier>.fromOpaque(context).takeUnretainedValue().run()
+                }, context.toOpaque(), &thread)
             guard code == 0 else {
                 work[token] = nil
                 throw SystemError("pthread_create", code)
@@ -82,8 +84,8 @@ final class Notifier: @unchecked Sendable {
         }
     }
 
-    /// Ends a registration, after what was posted for it has been delivered and its callback has returned; called from a callback,
-    /// it does not wait.
+    /// Ends a registration, after what was posted for it has been delivered and its callback has returned; called from
+    /// a callback, it does not wait.
     func remove(_ token: Token) {
         let last: OpaquePointer? = monitor.locked {
             guard process == getpid() else { return nil }

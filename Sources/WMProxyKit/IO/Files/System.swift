@@ -6,18 +6,18 @@ import Glibc
 /// In debug builds a test can make the next call of a kind fail: `fault` is asked first and returns the errno to force.
 package enum System {
     #if DEBUG
-        /// Asked before each call, on the thread that makes it; set before the engine starts.
-        nonisolated(unsafe) package static var fault: (@Sendable (_ call: StaticString) -> Int32?)?
+    /// Asked before each call, on the thread that makes it; set before the engine starts.
+    nonisolated(unsafe) package static var fault: (@Sendable (_ call: StaticString) -> Int32?)?
     #endif
 
     /// Runs a call that returns −1 on failure, again if a signal interrupted it.
     @inline(__always)
     private static func attempt(_ name: StaticString, _ call: () -> Int) -> Int {
         #if DEBUG
-            if let code = fault?(name) {
-                wmps_set_errno(code)
-                return -1
-            }
+        if let code = fault?(name) {
+            wmps_set_errno(code)
+            return -1
+        }
         #endif
         while true {
             let result = call()
@@ -91,7 +91,7 @@ package enum System {
             _ = try address.withSockAddr { pointer, length throws(SystemError) in
                 try checked("connect") { Glibc.connect(fd, pointer, length) }
             }
-        } catch where error.code == EINPROGRESS {}
+        } catch  where error.code == EINPROGRESS {}
     }
 
     /// nil: nobody is waiting.
@@ -100,7 +100,9 @@ package enum System {
         let accepted = peer.fill { pointer, length in attempt("accept") { Int(wmps_accept(fd, pointer, length)) } }
         guard accepted >= 0 else {
             // ECONNABORTED and the network's errors belong to the one who left (accept(2)).
-            if [EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH].contains(wmps_errno()) { return nil }
+            if [EAGAIN, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH].contains(wmps_errno()) {
+                return nil
+            }
             throw .last("accept")
         }
         return (Int32(truncatingIfNeeded: accepted), peer)

@@ -27,7 +27,8 @@ package protocol Flushable: AnyObject {
 
 /// One thread, one epoll, one timer queue, one inbox. What lives on a loop is touched by its thread alone.
 ///
-/// `submit` is the only way in from outside. @unchecked Sendable: everything but the inbox is confined to the loop's thread.
+/// `submit` is the only way in from outside. @unchecked Sendable: everything but the inbox is confined to the loop's
+/// thread.
 package final class Loop: @unchecked Sendable {
     /// Its number in the engine.
     package let index: Int
@@ -75,11 +76,13 @@ package final class Loop: @unchecked Sendable {
         // Room for a whole scratch in records of 16 KiB, each a little longer than its plaintext.
         sealedOutput = .allocate(byteCount: Self.scratchSize + 32 * 1024, alignment: 64)
         try System.epollAdd(epoll, wakeup, token: Self.wakeupToken, level: true)
-        let code = wmps_thread_start(name, { context in
-                                         guard let context else { return }
-                                         Unmanaged<Loop>.fromOpaque(context).takeRetainedValue().run()
-                                     },
-                                     Unmanaged.passRetained(self).toOpaque(), &thread)
+        let code = wmps_thread_start(
+            name,
+            { context in
+                guard let context else { return }
+                Unmanaged<Loop>.fromOpaque(context).takeRetainedValue().run()
+            },
+            Unmanaged.passRetained(self).toOpaque(), &thread)
         guard code == 0 else {
             Unmanaged.passUnretained(self).release()
             throw SystemError("pthread_create", code)
@@ -98,7 +101,8 @@ package final class Loop: @unchecked Sendable {
 
     // MARK: From any thread
 
-    /// Has `job` run on the loop's thread, after the turn in progress. false: the loop has stopped, and it never will be.
+    /// Has `job` run on the loop's thread, after the turn in progress. false: the loop has stopped, and it never will
+    /// be.
     @discardableResult
     package func submit(_ job: @escaping () -> Void) -> Bool {
         let job = Job(run: job)
@@ -147,7 +151,8 @@ package final class Loop: @unchecked Sendable {
         flushes.append(flushable)
     }
 
-    /// Runs `job` in the next turn, after what is ready then: the way to go on with long work without keeping others waiting.
+    /// Runs `job` in the next turn, after what is ready then: the way to go on with long work without keeping others
+    /// waiting.
     package func later(_ job: @escaping () -> Void) {
         laterJobs.append(job)
     }

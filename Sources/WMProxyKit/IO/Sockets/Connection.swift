@@ -1,5 +1,5 @@
-import WMPWire
 import Glibc
+import WMPWire
 
 /// Why a connection could not be made, or ended.
 package enum ConnectionError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -113,7 +113,9 @@ package final class Connection: Pollable, @unchecked Sendable {
                 state = .open
                 noteReadable(readiness)
                 handler?.connectionOpened()
-                if state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed]) { handler?.connectionReadable() }
+                if state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed]) {
+                    handler?.connectionReadable()
+                }
             }
         case .handshaking:
             noteReadable(readiness)
@@ -125,7 +127,9 @@ package final class Connection: Pollable, @unchecked Sendable {
                 flushSealed()
                 if sealed.isEmpty { handler?.connectionWritable() }
             }
-            guard state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed, .hangup, .failed]) else { return }
+            guard state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed, .hangup, .failed]) else {
+                return
+            }
             noteReadable(readiness)
             handler?.connectionReadable()
         case .closed: break

@@ -12,10 +12,12 @@ package final class Dialer: ConnectionHandler {
     private var done: ((Result<Connection, ConnectionError>) -> Void)?
     private let tls: (context: TLSContext, trust: TLSContext.Trust)?
 
-    /// Begins to connect; `done` is called once, on `loop`, later or before this returns. The connection has no handler yet.
+    /// Begins to connect; `done` is called once, on `loop`, later or before this returns. The connection has no handler
+    /// yet.
     package init(
         _ host: String, _ port: UInt16, on loop: Loop, resolver: Resolver, timeout: Int,
-        tls: (context: TLSContext, trust: TLSContext.Trust)? = nil, done: @escaping (Result<Connection, ConnectionError>) -> Void
+        tls: (context: TLSContext, trust: TLSContext.Trust)? = nil,
+        done: @escaping (Result<Connection, ConnectionError>) -> Void
     ) {
         self.loop = loop
         self.host = host

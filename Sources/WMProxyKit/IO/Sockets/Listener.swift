@@ -19,7 +19,9 @@ package final class Listener: Pollable, @unchecked Sendable {
         fd = try System.socket(address.family)
         do throws(SystemError) {
             System.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
-            if address.family == AF_INET6, address.host != "::" { System.setOption(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+            if address.family == AF_INET6, address.host != "::" {
+                System.setOption(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
+            }
             try System.bind(fd, address)
             try System.listen(fd)
             self.address = try System.localAddress(fd)
@@ -31,7 +33,8 @@ package final class Listener: Pollable, @unchecked Sendable {
 
     deinit { if isOpen { System.close(fd) } }
 
-    /// Hands each accepted descriptor to `onAccept`, which owns it. `onExhausted` hears, at most once a second, that none could be had.
+    /// Hands each accepted descriptor to `onAccept`, which owns it. `onExhausted` hears, at most once a second, that
+    /// none could be had.
     package func start(onAccept: @escaping (Int32, SocketAddress) -> Void, onExhausted: @escaping (SystemError) -> Void)
         throws(SystemError)
     {

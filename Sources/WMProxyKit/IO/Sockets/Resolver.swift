@@ -19,9 +19,11 @@ package final class Resolver: @unchecked Sendable {
 
     package init() {}
 
-    /// Looks `host` up and hands the addresses to `answer` on `loop`, in the order to try them. Numeric hosts are answered at once.
+    /// Looks `host` up and hands the addresses to `answer` on `loop`, in the order to try them. Numeric hosts are
+    /// answered at once.
     package func resolve(
-        _ host: String, port: UInt16, on loop: Loop, answer: @escaping (Result<[SocketAddress], ConnectionError>) -> Void
+        _ host: String, port: UInt16, on loop: Loop,
+        answer: @escaping (Result<[SocketAddress], ConnectionError>) -> Void
     ) {
         if let address = SocketAddress(numeric: host, port: port) { return answer(.success([address])) }
         let question = Question(host: host, port: port, answer: answer, loop: loop)
@@ -30,10 +32,12 @@ package final class Resolver: @unchecked Sendable {
             monitor.signal()
             guard thread == nil else { return 0 }
             let context = Unmanaged.passRetained(self)
-            let code = wmps_thread_start("wmp-resolver", { context in
-                guard let context else { return }
-                Unmanaged<Resolver>.fromOpaque(context).takeRetainedValue().run()
-            }, context.toOpaque(), &thread)
+            let code = wmps_thread_start(
+                "wmp-resolver",
+                { context in
+                    guard let context else { return }
+                    Unmanaged<Resolver>.fromOpaque(context).takeRetainedValue().run()
+                }, context.toOpaque(), &thread)
             if code != 0 {
                 context.release()
                 questions.removeLast()
@@ -85,7 +89,8 @@ package final class Resolver: @unchecked Sendable {
         return addresses.isEmpty ? .failure(.resolve("'\(host)' has no address")) : .success(addresses)
     }
 
-    /// Ends the thread once the name in progress is answered; questions that wait are dropped. false: it was not in time.
+    /// Ends the thread once the name in progress is answered; questions that wait are dropped. false: it was not in
+    /// time.
     package func stop(within milliseconds: Int32) -> Bool {
         let thread = monitor.locked {
             isStopping = true

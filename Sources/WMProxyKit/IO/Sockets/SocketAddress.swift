@@ -49,7 +49,9 @@ package struct SocketAddress: Sendable, CustomStringConvertible {
             withUnsafeBytes(of: storage) { UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self)) }
         }
         set {
-            withUnsafeMutableBytes(of: &storage) { $0.storeBytes(of: newValue.bigEndian, toByteOffset: 2, as: UInt16.self) }
+            withUnsafeMutableBytes(of: &storage) {
+                $0.storeBytes(of: newValue.bigEndian, toByteOffset: 2, as: UInt16.self)
+            }
         }
     }
 
@@ -85,13 +87,16 @@ package struct SocketAddress: Sendable, CustomStringConvertible {
         return host.hasPrefix("127.") || host == "::1"
     }
 
-    func withSockAddr<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) throws(SystemError) -> R) throws(SystemError) -> R {
+    func withSockAddr<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) throws(SystemError) -> R) throws(SystemError) -> R
+    {
         var copy = storage
         let length = length
         var result: Result<R, SystemError>?
         withUnsafePointer(to: &copy) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                do throws(SystemError) { result = .success(try body(pointer, length)) } catch { result = .failure(error) }
+                do throws(SystemError) { result = .success(try body(pointer, length)) } catch {
+                    result = .failure(error)
+                }
             }
         }
         guard let result else { throw SystemError("sockaddr", EINVAL) }

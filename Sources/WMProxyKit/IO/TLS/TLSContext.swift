@@ -80,7 +80,9 @@ package final class TLSContext: @unchecked Sendable {
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls13)
         _ = SSL_CTX_set_ciphersuites(made.context, tunnelSuites)
         if let file = trust.authorities {
-            let loaded = file.isEmpty ? SSL_CTX_set_default_verify_paths(made.context) : SSL_CTX_load_verify_file(made.context, file)
+            let loaded =
+                file.isEmpty
+                ? SSL_CTX_set_default_verify_paths(made.context) : SSL_CTX_load_verify_file(made.context, file)
             guard loaded == 1 else {
                 throw .queued("\(file.isEmpty ? "the system's roots" : file): no certificates that can be read")
             }
@@ -110,12 +112,16 @@ package final class TLSContext: @unchecked Sendable {
             SSL_CTX_use_PrivateKey(context, certificate.key) == 1
         else { throw .queued("certificate not usable") }
         for link in certificate.chain {
-            guard wmpo_ctx_add_chain_certificate(context, link) == 1 else { throw .queued("certificate chain not usable") }
+            guard wmpo_ctx_add_chain_certificate(context, link) == 1 else {
+                throw .queued("certificate chain not usable")
+            }
         }
     }
 
-    fileprivate func select(_ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>, _ outLength: UnsafeMutablePointer<UInt8>,
-                            _ offered: UnsafePointer<UInt8>, _ offeredLength: UInt32) -> Int32 {
+    fileprivate func select(
+        _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>, _ outLength: UnsafeMutablePointer<UInt8>,
+        _ offered: UnsafePointer<UInt8>, _ offeredLength: UInt32
+    ) -> Int32 {
         var chosen: UnsafeMutablePointer<UInt8>?
         let result = SSL_select_next_proto(
             &chosen, outLength, protocols.baseAddress, UInt32(protocols.count), offered, offeredLength)
@@ -126,11 +132,13 @@ package final class TLSContext: @unchecked Sendable {
 }
 
 private func selectProtocol(
-    _ ssl: OpaquePointer?, _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ outLength: UnsafeMutablePointer<UInt8>?,
+    _ ssl: OpaquePointer?, _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+    _ outLength: UnsafeMutablePointer<UInt8>?,
     _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32, _ argument: UnsafeMutableRawPointer?
 ) -> Int32 {
     guard let out, let outLength, let offered, let argument else { return SSL_TLSEXT_ERR_ALERT_FATAL }
-    return Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue().select(out, outLength, offered, offeredLength)
+    return Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue().select(
+        out, outLength, offered, offeredLength)
 }
 
 extension TLSContext {

@@ -3,8 +3,8 @@ import WMPWire
 
 /// One TLS connection without a socket: ciphertext is fed and taken, plaintext read and written.
 ///
-/// Confined to its connection's loop. Every call into libssl sets the window first and clears OpenSSL's error queue: a stale entry
-/// would turn a harmless want into an error.
+/// Confined to its connection's loop. Every call into libssl sets the window first and clears OpenSSL's error queue: a
+/// stale entry would turn a harmless want into an error.
 final class TLSSession {
     enum Step: Equatable {
         /// Done; more than 0 bytes for reads and writes.
@@ -169,7 +169,9 @@ final class TLSSession {
         guard isEstablished else { return nil }
         var binding = [UInt8](repeating: 0, count: 32)
         let label = "EXPORTER-Channel-Binding"
-        guard SSL_export_keying_material(ssl, &binding, binding.count, label, label.utf8.count, nil, 0, 0) == 1 else { return nil }
+        guard SSL_export_keying_material(ssl, &binding, binding.count, label, label.utf8.count, nil, 0, 0) == 1 else {
+            return nil
+        }
         return binding
     }
 
@@ -184,7 +186,9 @@ final class TLSSession {
             let verdict = SSL_get_verify_result(ssl)
             if trust.authorities != nil, verdict != X509_V_OK {
                 ERR_clear_error()
-                return .failed(TLSError("the server's certificate: \(String(cString: X509_verify_cert_error_string(Int(verdict))))"))
+                return .failed(
+                    TLSError(
+                        "the server's certificate: \(String(cString: X509_verify_cert_error_string(Int(verdict))))"))
             }
             return .failed(.queued(context))
         }

@@ -1,7 +1,7 @@
 /// Bytes in transit: appended at the tail, consumed at the head, contiguous throughout.
 ///
-/// Owns its memory and owns none while empty and released, so that an idle connection costs nothing. Not thread-safe: it lives
-/// where its owner lives. The pointers it hands out are valid until the next mutating call.
+/// Owns its memory and owns none while empty and released, so that an idle connection costs nothing. Not thread-safe:
+/// it lives where its owner lives. The pointers it hands out are valid until the next mutating call.
 package struct ByteBuffer: ~Copyable {
     private var base: UnsafeMutableRawPointer?
     private var capacity = 0

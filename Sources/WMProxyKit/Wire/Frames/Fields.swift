@@ -1,4 +1,5 @@
-/// A control payload: fields of key (8 bits), length (16 bits, big-endian) and value, in any order, each key at most once.
+/// A control payload: fields of key (8 bits), length (16 bits, big-endian) and value, in any order, each key at most
+/// once.
 ///
 /// A key the reader does not know is skipped, so fields can be added; what may not be skipped gets a new frame type.
 package struct FieldReader {
@@ -45,7 +46,9 @@ package struct FieldReader {
     }
 
     /// As `number`, for values that must fit `type`.
-    package func number<T: FixedWidthInteger>(_ key: UInt8, as type: T.Type, absent: T = 0) throws(ProtocolViolation) -> T {
+    package func number<T: FixedWidthInteger>(_ key: UInt8, as type: T.Type, absent: T = 0) throws(ProtocolViolation)
+        -> T
+    {
         guard let value = T(exactly: try number(key, absent: UInt64(absent))) else {
             throw ProtocolViolation("field \(key) is out of range")
         }

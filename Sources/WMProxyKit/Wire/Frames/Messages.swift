@@ -244,7 +244,8 @@ package struct Unmap: Message, Equatable {
     package func write(to fields: inout FieldWriter) { fields.add(1, id) }
 }
 
-/// Server → client: a visitor of mapping `mapping` has come. Never an address: the client dials only what it configured.
+/// Server → client: a visitor of mapping `mapping` has come. Never an address: the client dials only what it
+/// configured.
 package struct Open: Message, Equatable {
     package static let type = FrameType.open
     package var mapping: UInt32

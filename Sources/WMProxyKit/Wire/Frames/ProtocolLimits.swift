@@ -1,8 +1,8 @@
 /// Every constant of the tunnel protocol, with its reason.
 package enum ProtocolLimits {
-    /// What a client sends first: the protocol's name and version as a line, and an empty one. Lower-case, so that it is no
-    /// HTTP method in use; not 0x05 (SOCKS5), not 0x16 (TLS): the port can be shared. Ended like an HTTP head, so that an
-    /// HTTP server which is addressed by mistake answers at once, and the client can say so.
+    /// What a client sends first: the protocol's name and version as a line, and an empty one. Lower-case, so that it
+    /// is no HTTP method in use; not 0x05 (SOCKS5), not 0x16 (TLS): the port can be shared. Ended like an HTTP head, so
+    /// that an HTTP server which is addressed by mistake answers at once, and the client can say so.
     package static let preface: [UInt8] = Array("\(alpn)\r\n\r\n".utf8)
 
     /// How much of the preface is the same in every version.
@@ -32,8 +32,8 @@ package enum ProtocolLimits {
     /// Empty DATA frames in a row on one lane before it is closed: they move nothing and cost work.
     package static let maxEmptyDataRun = 16
 
-    /// Output that may wait for the lane when one more frame asks for an answer: who asks and does not listen would fill our
-    /// memory. Far above what data and the control frames of honest use leave there.
+    /// Output that may wait for the lane when one more frame asks for an answer: who asks and does not listen would
+    /// fill our memory. Far above what data and the control frames of honest use leave there.
     package static let maxUnread = 4 * 1024 * 1024
 
     /// The same before the login is over, where nothing but the login is to be said.

@@ -29,9 +29,9 @@ enum FieldName: UInt8 {
     /// `Content_Length`.
     case shadow
 
-    /// Fields about one connection (RFC 9110 §7.6.1) or between a client and its proxy (§11.7), never forwarded, and those that must never reach a service:
-    /// `Proxy` becomes the environment variable HTTP_PROXY under CGI, `HTTP2-Settings` belongs to an upgrade that is
-    /// not offered here.
+    /// Fields about one connection (RFC 9110 §7.6.1) or between a client and its proxy (§11.7), never forwarded, and
+    /// those that must never reach a service: `Proxy` becomes the environment variable HTTP_PROXY under CGI,
+    /// `HTTP2-Settings` belongs to an upgrade that is not offered here.
     var isHopByHop: Bool {
         switch self {
         case .connection, .http2Settings, .keepAlive, .proxy, .proxyAuthenticate, .proxyAuthorization,

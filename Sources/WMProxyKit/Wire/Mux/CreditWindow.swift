@@ -1,4 +1,5 @@
-/// How much one side may still send on a stream, and how much the other has yet to be told of (docs/PROTOCOL.md, "Credit").
+/// How much one side may still send on a stream, and how much the other has yet to be told of (docs/PROTOCOL.md,
+/// "Credit").
 ///
 /// A DATA frame costs its payload, but at least `ProtocolLimits.minDataCharge`.
 package struct SendWindow: Equatable {
@@ -50,7 +51,8 @@ package struct ReceiveWindow: Equatable {
         owed += charge - length
     }
 
-    /// `count` bytes have been passed on. Returns the credit to send now, or 0: it is told in portions of a quarter of the window.
+    /// `count` bytes have been passed on. Returns the credit to send now, or 0: it is told in portions of a quarter of
+    /// the window.
     @inline(__always)
     package mutating func consume(_ count: Int) -> UInt32 {
         owed += count

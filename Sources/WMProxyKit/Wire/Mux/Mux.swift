@@ -1,7 +1,8 @@
-/// Many streams and the session's own messages on one lane: bytes in, calls on streams and owner; calls, bytes out in `output`.
+/// Many streams and the session's own messages on one lane: bytes in, calls on streams and owner; calls, bytes out in
+/// `output`.
 ///
-/// Pure: no socket, no clock. The owner feeds `receive` and drains `output`. Payloads are passed on as they arrive, so a frame's size
-/// costs no memory; only control frames that come in pieces are gathered.
+/// Pure: no socket, no clock. The owner feeds `receive` and drains `output`. Payloads are passed on as they arrive, so
+/// a frame's size costs no memory; only control frames that come in pieces are gathered.
 package final class Mux {
     /// Which side opens which streams: the numbers never meet.
     package enum Role: Sendable {
@@ -121,7 +122,8 @@ package final class Mux {
 
     /// The lane has room again: lets the waiting streams send, in turn.
     package func serveWaiting() {
-        // Whoever wants more queues behind those that had nothing yet. `canSend` may lose the lane, and with it the queue.
+        // Whoever wants more queues behind those that had nothing yet. `canSend` may lose the lane, and with it the
+        // queue.
         let turn = waiting.count
         var served = 0
         while served < turn, served < waiting.count, hasRoom {
@@ -147,7 +149,9 @@ package final class Mux {
 
     package func write(_ type: FrameType, stream: UInt32 = 0, payload: [UInt8] = []) {
         let room = output.reserve(FrameHeader.size + payload.count)
-        payload.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: room[FrameHeader.size...]).copyMemory(from: $0) }
+        payload.withUnsafeBytes {
+            UnsafeMutableRawBufferPointer(rebasing: room[FrameHeader.size...]).copyMemory(from: $0)
+        }
         commitFrame(type, stream: stream, length: payload.count)
     }
 
@@ -270,7 +274,9 @@ package final class Mux {
     private func find(_ id: UInt32) throws(ProtocolViolation) -> MuxStream? {
         if let stream = streams[id] { return stream }
         let isOurs = (id & 1 == 0) == (role == .server)
-        guard isOurs ? id < nextID : id <= highestPeerID else { throw ProtocolViolation("frame of stream \(id), never opened") }
+        guard isOurs ? id < nextID : id <= highestPeerID else {
+            throw ProtocolViolation("frame of stream \(id), never opened")
+        }
         return nil
     }
 

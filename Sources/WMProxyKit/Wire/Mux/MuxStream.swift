@@ -1,7 +1,7 @@
 /// One byte stream with two independent directions inside a lane.
 ///
-/// The floor above subclasses it: the hooks say what arrived, the methods send. A stream lives where its mux lives and is not thread-safe.
-/// The mux keeps it alive until both directions have ended or one side has reset it.
+/// The floor above subclasses it: the hooks say what arrived, the methods send. A stream lives where its mux lives and
+/// is not thread-safe. The mux keeps it alive until both directions have ended or one side has reset it.
 open class MuxStream {
     package let id: UInt32
     package internal(set) final var mux: Mux?
@@ -30,7 +30,8 @@ open class MuxStream {
     open func receive(_ bytes: UnsafeRawBufferPointer) {}
     /// The other side sends no more.
     open func receiveEnd() {}
-    /// The stream is over before its time, refused, reset or its lane lost. Nothing may be sent, no hook is called any more.
+    /// The stream is over before its time, refused, reset or its lane lost. Nothing may be sent, no hook is called any
+    /// more.
     open func receiveReset(_ error: StreamError, _ explanation: String) {}
     /// The other side has taken the stream.
     open func receiveOpened() {}
@@ -53,7 +54,8 @@ open class MuxStream {
         return min(sendWindow.available, ProtocolLimits.maxData)
     }
 
-    /// Room in the lane's output for at most `sendable` bytes of this stream: written there by the caller, framed in place by `commitData`.
+    /// Room in the lane's output for at most `sendable` bytes of this stream: written there by the caller, framed in
+    /// place by `commitData`.
     package final func prepareData(_ size: Int) -> UnsafeMutableRawBufferPointer {
         guard let mux else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
         let room = mux.output.reserve(size + FrameHeader.size)
