@@ -5,7 +5,7 @@ import Testing
 
 /// One end of a connection on a loop: echoes, or gathers what it reads.
 private final class End: ConnectionHandler, @unchecked Sendable {
-    var connection: Connection!
+    var connection: Connection?
     let opened = Arrival()
     let failed = Arrival()
     let ended = Arrival()
@@ -25,13 +25,13 @@ private final class End: ConnectionHandler, @unchecked Sendable {
 
     private func flush() {
         while !output.isEmpty {
-            switch output.withUnsafeBytes({ connection.write($0) }) {
+            switch output.withUnsafeBytes({ connection?.write($0) ?? .taken(0) }) {
             case .taken(0): return
             case .taken(let count): output = output.dropFirst(count)
             case .failed: return
             }
         }
-        if wantsEnd { connection.shutdownWriting() }
+        if wantsEnd { connection?.shutdownWriting() }
     }
 
     func connectionOpened() { opened.mark() }
@@ -41,7 +41,7 @@ private final class End: ConnectionHandler, @unchecked Sendable {
     }
     func connectionWritable() { flush() }
     func connectionReadable() {
-        while true {
+        while let connection {
             switch connection.read(into: connection.loop.scratch) {
             case .bytes(let count):
                 bytes += connection.loop.scratch[..<count]
@@ -74,17 +74,19 @@ private struct Pair {
         loop.submit {
             try? listener.start(
                 onAccept: { fd, _ in
-                    server.connection = Connection(fd, on: loop)
-                    try? server.connection.start(server)
-                    if let context { try? server.connection.startTLS(context) }
+                    let connection = Connection(fd, on: loop)
+                    server.connection = connection
+                    try? connection.start(server)
+                    if let context { try? connection.startTLS(context) }
                     listener.close()
                     accepted.mark()
                 }, onExhausted: { _ in })
             guard let fd = try? System.socket(AF_INET) else { return }
-            client.connection = Connection(fd, on: loop, connecting: true)
+            let connection = Connection(fd, on: loop, connecting: true)
+            client.connection = connection
             try? System.connect(fd, listener.address)
-            if let clientContext { try? client.connection.startTLS(clientContext, trust: trust) }
-            try? client.connection.start(client)
+            if let clientContext { try? connection.startTLS(clientContext, trust: trust) }
+            try? connection.start(client)
         }
         #expect(accepted.reaches(1))
     }
@@ -166,7 +168,7 @@ struct ConnectionTests {
         let pair = try Pair(server: server, client: client)
         #expect(pair.client.opened.reaches(1))
         #expect(pair.server.opened.reaches(1))
-        pair.loop.submit { [pair] in pair.server.connection.close() }
+        pair.loop.submit { [pair] in pair.server.connection?.close() }
         #expect(pair.client.ended.reaches(1))
         pair.stop()
         #expect(pair.client.readError == .truncated)
@@ -180,9 +182,9 @@ struct ConnectionTests {
             let pair = try Pair(server: server, client: client)
             #expect(pair.client.opened.reaches(1))
             #expect(pair.server.opened.reaches(1))
-            let binding = try #require(pair.client.connection.channelBinding)
+            let binding = try #require(pair.client.connection?.channelBinding)
             #expect(binding.count == 32)
-            #expect(binding == pair.server.connection.channelBinding)
+            #expect(binding == pair.server.connection?.channelBinding)
             seen.insert(binding)
             pair.stop()
         }
@@ -193,7 +195,7 @@ struct ConnectionTests {
     func reset() throws {
         let pair = try Pair()
         #expect(pair.client.opened.reaches(1))
-        pair.loop.submit { [pair] in pair.client.connection.reset() }
+        pair.loop.submit { [pair] in pair.client.connection?.reset() }
         #expect(pair.server.ended.reaches(1))
         pair.stop()
         #expect(pair.server.readError == .system(SystemError("recv", ECONNRESET)))

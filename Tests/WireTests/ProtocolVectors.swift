@@ -72,7 +72,7 @@ struct ProtocolVector: CustomStringConvertible {
         case .map:
             Map(
                 id: try number("id"), name: try text("name"),
-                mode: try #require(Map.Mode(rawValue: try number("mode"))), domain: try text("domain"))
+                mode: Map.Mode(rawValue: try number("mode")), domain: try text("domain"))
         case .mapped: Mapped(id: try number("id"), address: try text("address"))
         case .mapRefused:
             MapRefused(id: try number("id"), code: SessionError(rawValue: try number("code")), text: try text("text"))

@@ -8,8 +8,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     private enum State {
         case down
         case connecting(Dialer)
-        /// The secret's proof, once the server's nonce is there.
-        case loggingIn(LoginProof?)
+        case awaitsChallenge
+        /// With what the server has to prove, if there is a secret.
+        case awaitsWelcome(LoginProof?)
         case up
         /// The server goes away: what is under way may end.
         case leaving
@@ -143,7 +144,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         }
         if connection.isSecure { counters.handshakes.add(1) }
         nonce = random
-        state = .loggingIn(nil)
+        state = .awaitsChallenge
         loginTimer?.set(after: Self.loginTimeout)
         let lane = Lane(connection, role: .client, owner: self, ping: options.ping)
         self.lane = lane
@@ -155,15 +156,18 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     private func loginExpired() {
-        guard case .loggingIn = state else { return }
+        switch state {
+        case .awaitsChallenge, .awaitsWelcome: break
+        default: return
+        }
         lane?.lose(.stopped("the server did not answer the login"))
     }
 
     func laneReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
         switch (state, type) {
-        case (.loggingIn, .challenge): try receive(Challenge(payload: payload))
-        case (.loggingIn(let proof), .welcome): try receive(Welcome(payload: payload), proof)
-        case (.loggingIn, .reject):
+        case (.awaitsChallenge, .challenge): try receive(Challenge(payload: payload))
+        case (.awaitsWelcome(let proof), .welcome): try receive(Welcome(payload: payload), proof)
+        case (.awaitsChallenge, .reject), (.awaitsWelcome, .reject):
             let refusal = try Refusal(payload: payload)
             let code: TunnelError.Code =
                 switch refusal.code {
@@ -196,13 +200,14 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     private func receive(_ challenge: Challenge) throws(ProtocolViolation) {
         guard let lane else { return }
         guard let credential = options.credential else {
+            state = .awaitsWelcome(nil)
             lane.mux.write(Login(proof: []))
             return
         }
         let proof = LoginProof(
             user: credential.user, secret: credential.secret, clientNonce: nonce, serverNonce: challenge.nonce,
             binding: lane.connection.channelBinding ?? [])
-        state = .loggingIn(proof)
+        state = .awaitsWelcome(proof)
         lane.mux.write(Login(proof: proof.ofClient))
     }
 
@@ -243,7 +248,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             events.post(
                 .sessionDown, code: error.code, clientID: clientID, address: "\(options.server)", reason: "\(reason)")
             retry(after: error)
-        case .loggingIn:
+        case .awaitsChallenge, .awaitsWelcome:
             state = .down
             let hint = tls == nil ? ": does the server want TLS ('ts: true')?" : ""
             let error =

@@ -38,7 +38,8 @@ enum LaneLoss: Error, CustomStringConvertible {
 /// Confined to its loop.
 final class Lane: ConnectionHandler, MuxOwner, Flushable {
     let connection: Connection
-    private(set) var mux: Mux! = nil
+    private let role: Mux.Role
+    private(set) lazy var mux = Mux(role: role, owner: self)
     private weak var owner: (any LaneOwner)?
     private let ping: PingOptions
     private var heardAt: Int64
@@ -46,6 +47,8 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private var isFlushScheduled = false
     private var isReading = false
     private var isLost = false
+    /// The login is over.
+    private var isOpen = false
     /// A server's lane: the part of the preface that has not come yet.
     private var preface: ArraySlice<UInt8>
     /// Nothing but the preface has come yet.
@@ -54,11 +57,11 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     /// Takes over `connection`, which is open.
     init(_ connection: Connection, role: Mux.Role, owner: any LaneOwner, ping: PingOptions) {
         self.connection = connection
+        self.role = role
         self.owner = owner
         self.ping = ping
         heardAt = connection.loop.now
         preface = role == .server ? ProtocolLimits.preface[...] : []
-        mux = Mux(role: role, owner: self)
         if role == .client {
             ProtocolLimits.preface.withUnsafeBytes { mux.output.append($0) }
             muxHasOutput()
@@ -73,6 +76,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         mux.peerWindow = Int(peerWindow)
         mux.maxControlFrame = ProtocolLimits.maxControlFrame
         mux.acceptsStreams = true
+        isOpen = true
         timer = Timer(on: loop) { [weak self] in self?.beat() }
         timer?.set(after: ping.interval)
     }
@@ -158,7 +162,11 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
             return lose(.violation(ProtocolViolation("it speaks HTTP: is this the server's bind_addr?")))
         }
         isFresh = isFresh && input.isEmpty
-        do throws(ProtocolViolation) { try mux.receive(input) } catch { lose(.violation(error)) }
+        do throws(ProtocolViolation) { try mux.receive(input) } catch {
+            // A stranger hears nothing; a peer hears what it did, which helps whoever runs it.
+            guard isOpen else { return lose(.violation(error)) }
+            close(.goAway, Refusal(code: .protocolViolation, text: error.reason), as: .violation(error))
+        }
     }
 
     private func refusePreface() {
@@ -174,6 +182,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
 
     func muxReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
         switch type {
+        case .ping where !isOpen, .pong where !isOpen: throw ProtocolViolation("PING before the login")
         case .ping:
             guard payload.count == 8 else { throw ProtocolViolation("PING of the wrong length") }
             mux.write(.pong, payload: (0..<8).map { payload[$0] })
@@ -190,7 +199,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     // MARK: Ending
 
     /// Says farewell, as far as the other side listens, and closes.
-    func close(_ type: FrameType = .goAway, _ refusal: Refusal) {
+    func close(_ type: FrameType, _ refusal: Refusal, as reason: LaneLoss? = nil) {
         guard !isLost else { return }
         mux.write(type, payload: refusal.payload)
         flush()
@@ -199,7 +208,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         timer?.cancel()
         mux.fail(refusal.text)
         connection.closeLingering()
-        owner?.laneLost(.stopped(refusal.text))
+        owner?.laneLost(reason ?? .stopped(refusal.text))
     }
 
     func lose(_ reason: LaneLoss) {

@@ -170,6 +170,8 @@ final class ServerCore: @unchecked Sendable {
                 return .failure(Refusal(code: .notOffered, text: "the server has no edge for it (\(keys))"))
             }
             return .success(.host(name))
+        default:
+            return .failure(Refusal(code: .notOffered, text: "mappings of mode \(map.mode.rawValue) are not known here"))
         }
     }
 

@@ -15,7 +15,8 @@ final class ServerSession: LaneOwner, PipeOwner {
     let id: SessionID
     let peer: SocketAddress
     private(set) var identity = Identity(clientID: "", principal: "")
-    private var lane: Lane! = nil
+    private let connection: Connection
+    private lazy var lane = Lane(connection, role: .server, owner: self, ping: shard.core.options.ping)
     private let shard: ServerShard
     private var state = State.awaitsHello
     private var loginTimer: Timer?
@@ -34,7 +35,7 @@ final class ServerSession: LaneOwner, PipeOwner {
     /// Takes over the connection of a client that has yet to log in until `deadline`.
     init(_ connection: Connection, id: SessionID, peer: SocketAddress, shard: ServerShard, loginTimer: Timer) {
         (self.id, self.peer, self.shard, self.loginTimer) = (id, peer, shard, loginTimer)
-        lane = Lane(connection, role: .server, owner: self, ping: shard.core.options.ping)
+        self.connection = connection
     }
 
     /// The login deadline has passed.
@@ -104,7 +105,7 @@ final class ServerSession: LaneOwner, PipeOwner {
         guard let nonce = Digest.random(32) else { return fail("no random numbers") }
         let credential = shard.core.options.credential
         agent = hello.agent.isEmpty ? "" : " (\(hello.agent))"
-        identity = Identity(clientID: hello.clientID, principal: credential == nil ? "" : hello.user)
+        identity = Identity(clientID: hello.clientID, principal: credential?.user ?? "")
         lane.mux.peerWindow = Int(hello.window)
         lane.mux.write(Challenge(nonce: nonce))
         guard let credential else {
@@ -229,7 +230,7 @@ final class ServerSession: LaneOwner, PipeOwner {
     }
 
     /// Ends the session with a farewell.
-    func close(_ refusal: Refusal) { lane.close(.goAway, refusal) }
+    func close(_ refusal: Refusal) { lane.close(isUp ? .goAway : .reject, refusal) }
 
     /// Tells the client to move, and lets its streams go on.
     func sayGoAway(_ refusal: Refusal) {

@@ -4,6 +4,7 @@ import WMPWire
 ///
 /// Left alone (`visitor` nil) it lets the rest of what the service says go by until it ends. Confined to its loop.
 final class RequestStream: MuxStream {
+    /// Lets go of the stream before it goes itself (`dropUpstream`).
     unowned(unsafe) var visitor: HTTPVisitor?
     let route: Route
     /// Has carried a request before.

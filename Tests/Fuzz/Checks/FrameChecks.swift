@@ -377,7 +377,7 @@ private struct Book {
         case 0x14, 0x32: isRight = Fields(payload, [1: u16, 2: .text(512)]) != nil
         case 0x20:
             let fields = Fields(payload, [1: u32, 2: .text(64), 3: .number(255), 4: .text(255)])
-            isRight = fields.map { !($0.values[2] ?? []).isEmpty && (1...3).contains($0.number(3)) } ?? false
+            isRight = fields.map { !($0.values[2] ?? []).isEmpty } ?? false
         case 0x21: isRight = Fields(payload, [1: u32, 2: .text(1024)]) != nil
         case 0x22: isRight = Fields(payload, [1: u32, 2: u16, 3: .text(512)]) != nil
         case 0x23, 0x24: isRight = Fields(payload, [1: u32]) != nil

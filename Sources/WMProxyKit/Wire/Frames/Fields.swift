@@ -71,8 +71,15 @@ package struct FieldWriter {
         payload.append(contentsOf: value)
     }
 
-    package mutating func add(_ key: UInt8, _ text: String) {
-        if !text.isEmpty { add(key, Array(text.utf8)) }
+    /// A text as `FieldReader.text` takes it: without control characters, cut to `max` bytes. Nothing if it is empty.
+    package mutating func add(_ key: UInt8, _ text: String, max: Int = 512) {
+        var bytes: [UInt8] = []
+        for scalar in text.unicodeScalars where scalar.properties.generalCategory != .control {
+            let utf8 = UTF8.encode(scalar).map(Array.init) ?? []
+            guard bytes.count + utf8.count <= max else { break }
+            bytes += utf8
+        }
+        if !bytes.isEmpty { add(key, bytes) }
     }
 
     package mutating func add(_ key: UInt8, _ number: some FixedWidthInteger & UnsignedInteger) {

@@ -154,10 +154,15 @@ package struct Refusal: Equatable {
 package struct Map: Message, Equatable {
     package static let type = FrameType.map
 
-    package enum Mode: UInt8, Sendable {
-        case tcp = 1
-        case http = 2
-        case https = 3
+    /// How visitors come to it; a server refuses the mapping whose mode it does not know.
+    package struct Mode: RawRepresentable, Hashable, Sendable {
+        package let rawValue: UInt8
+
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        package static let tcp = Mode(rawValue: 1)
+        package static let http = Mode(rawValue: 2)
+        package static let https = Mode(rawValue: 3)
     }
 
     /// Chosen by the client, unique within its session; OPEN names it.
@@ -174,10 +179,7 @@ package struct Map: Message, Equatable {
     package init(_ fields: FieldReader) throws(ProtocolViolation) {
         id = try fields.number(1, as: UInt32.self)
         name = try fields.text(2, max: 64)
-        guard let mode = Mode(rawValue: try fields.number(3, as: UInt8.self)) else {
-            throw ProtocolViolation("MAP of an unknown mode")
-        }
-        self.mode = mode
+        mode = Mode(rawValue: try fields.number(3, as: UInt8.self))
         domain = try fields.text(4, max: 255)
         guard !name.isEmpty else { throw ProtocolViolation("MAP without a name") }
     }
@@ -206,7 +208,7 @@ package struct Mapped: Message, Equatable {
 
     package func write(to fields: inout FieldWriter) {
         fields.add(1, id)
-        fields.add(2, address)
+        fields.add(2, address, max: 1024)
     }
 }
 

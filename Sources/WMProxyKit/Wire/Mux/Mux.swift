@@ -14,6 +14,7 @@ package final class Mux {
 
     /// Frames waiting for the lane.
     package var output = ByteBuffer()
+    /// The lane, which owns this mux and ends all its streams before it goes: never used after that.
     package unowned(unsafe) let owner: any MuxOwner
     package let role: Role
 
@@ -312,7 +313,7 @@ package final class Mux {
         case .reset:
             guard payload.count == 2 else { throw ProtocolViolation("RESET of the wrong length") }
             let error = StreamError(rawValue: UInt16(bigEndian: payload.loadUnaligned(as: UInt16.self)))
-            end(stream, error, error.explanation)
+            end(stream, error == .laneLost ? .cancelled : error, error.explanation)
         case .refused:
             let fields = try FieldReader(bytes)
             let error = StreamError(rawValue: try fields.number(1, as: UInt16.self))
