@@ -107,12 +107,12 @@ clean: ## remove everything made here
 
 .PHONY: test
 test: build ## run all tests; the closing lines of all runners are printed again at the end
-	@Tests/project/suite.sh swift c python examples rules
+	@Tests/project/suite.sh swift c python examples package rules
 
-.PHONY: test-swift test-c test-python test-examples test-rules
+.PHONY: test-swift test-c test-python test-examples test-package test-rules
 test-swift: ## only the Swift tests
 	@Tests/project/suite.sh swift
-test-c test-python test-examples test-rules: test-%: build ## only the C hosts; also test-python, test-examples, test-rules
+test-c test-python test-examples test-package test-rules: test-%: build ## only the C hosts; also test-python, …
 	@Tests/project/suite.sh $*
 
 .PHONY: asan tsan

@@ -19,8 +19,8 @@
  *            something did. wmp_last_error() then has the whole sentence: what, where, and what to do.
  * Threads    It may be called from any thread at any time, on the same handle too. The library starts its own
  *            threads, with all signals blocked; their number does not depend on the number of connections.
- * Callbacks  They run on one thread of the process, the notifier, one after another, and hold no lock: they may block for a
- *            while without slowing the traffic, and may call any function here except wmp_server_stop,
+ * Callbacks  They run on one thread of the process, the notifier, one after another, and hold no lock: they may
+ *            block for a while without slowing the traffic, and may call any function here except wmp_server_stop,
  *            wmp_client_stop and wmp_engine_destroy, which return WMP_EDEADLOCK there. A callback must return
  *            normally: no longjmp and no C++ exception may leave it.
  * Ownership  Texts given to the library are copied before it returns. Texts that come back are copied into the
@@ -357,8 +357,8 @@ wmp_status wmp_server_next_event(wmp_server *server, wmp_event *event, int timeo
  * of this server runs after that, and the handle is gone. Until then other threads may still ask for statistics
  * and events.
  *
- * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it), WMP_ETIMEOUT (it did not end within 5 s
- * of its time). After an error the handle is as before.
+ * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it), WMP_ETIMEOUT (it did not end
+ * within 5 s of its time). After an error the handle is as before.
  */
 wmp_status wmp_server_stop(wmp_server *server, int drain_ms);
 
@@ -441,8 +441,8 @@ wmp_status wmp_client_next_event(wmp_client *client, wmp_event *event, int timeo
  * `drain_ms` at most (0: not at all; negative: no limit), then ends all connections. The rest is as with
  * wmp_server_stop.
  *
- * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it), WMP_ETIMEOUT (it did not end within 5 s
- * of its time). After an error the handle is as before.
+ * Errors: WMP_EHANDLE, WMP_EDEADLOCK, WMP_ESTATE (another thread is stopping it), WMP_ETIMEOUT (it did not end
+ * within 5 s of its time). After an error the handle is as before.
  */
 wmp_status wmp_client_stop(wmp_client *client, int drain_ms);
 

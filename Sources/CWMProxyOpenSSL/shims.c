@@ -9,10 +9,13 @@ const uint64_t wmpo_edge_options = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSI
 int wmpo_ctx_set_min_version(SSL_CTX *ctx, int version) { return SSL_CTX_set_min_proto_version(ctx, version); }
 
 void wmpo_ctx_set_modes(SSL_CTX *ctx) {
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(
+        ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
-int wmpo_ctx_add_chain_certificate(SSL_CTX *ctx, X509 *certificate) { return (int)SSL_CTX_add1_chain_cert(ctx, certificate); }
+int wmpo_ctx_add_chain_certificate(SSL_CTX *ctx, X509 *certificate) {
+    return (int)SSL_CTX_add1_chain_cert(ctx, certificate);
+}
 int wmpo_ctx_set_groups(SSL_CTX *ctx, const char *groups) { return (int)SSL_CTX_set1_groups_list(ctx, groups); }
 void wmpo_ctx_disable_session_cache(SSL_CTX *ctx) { SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); }
 int wmpo_set_server_name(SSL *ssl, const char *name) { return (int)SSL_set_tlsext_host_name(ssl, name); }
@@ -46,7 +49,8 @@ int wmpo_self_signed(const char *name, int days, EVP_PKEY **key, X509 **certific
     if (!X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0)) goto out;
     if (!X509_set_issuer_name(made, subject)) goto out;
     BIO_snprintf(names, sizeof names, "DNS:%s", name);
-    if (!add_extension(made, NID_subject_alt_name, names) || !add_extension(made, NID_basic_constraints, "critical,CA:FALSE") ||
+    if (!add_extension(made, NID_subject_alt_name, names) ||
+        !add_extension(made, NID_basic_constraints, "critical,CA:FALSE") ||
         !add_extension(made, NID_ext_key_usage, "serverAuth"))
         goto out;
     if (!X509_sign(made, made_key, EVP_sha256())) goto out;

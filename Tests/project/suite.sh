@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs the runners named (swift, c, python, examples, rules) and prints each one's closing line, again at the end.
+# Runs the runners named (swift, c, python, examples, package, rules) and prints each one's closing line, again at the end.
 # Fails if one failed, but runs them all.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -29,6 +29,10 @@ run_python() {
 
 run_examples() {
     python3 Tests/project/examples.py
+}
+
+run_package() {
+    python3 Tests/swift-consumer/run.py
 }
 
 run_rules() {

@@ -23,8 +23,8 @@ typedef struct wmpo_window {
     size_t output_capacity;
 } wmpo_window;
 
-/* A BIO that reads `window->input` and appends to `window->output`, and asks for a retry when one is empty or the other full.
-   It holds the pointer, which must outlive it. NULL when out of memory. */
+/* A BIO that reads `window->input` and appends to `window->output`, and asks for a retry when one is empty or the
+   other full. It holds the pointer, which must outlive it. NULL when out of memory. */
 BIO *wmpo_bio(wmpo_window *window);
 
 int wmpo_ctx_set_min_version(SSL_CTX *ctx, int version);

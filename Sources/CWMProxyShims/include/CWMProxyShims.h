@@ -1,4 +1,5 @@
-/* What Swift cannot import, or not without a cast per call: variadic functions, macros, epoll's packed struct, threads. */
+/* What Swift cannot import, or not without a cast per call: variadic functions, macros, epoll's packed struct,
+   threads. */
 #ifndef CWMPROXY_SHIMS_H
 #define CWMPROXY_SHIMS_H
 

@@ -219,8 +219,8 @@ extension Option {
             "The name the server's certificate must have, checked together with `ca`. Not set: the host of `server`."),
         Option(
             .client, "fingerprint", .fingerprint, "", .active,
-            "The SHA-256 digest of the public key (SubjectPublicKeyInfo) in the server's certificate, as the server logs it: "
-                + "no other key is accepted."),
+            "The SHA-256 digest of the public key (SubjectPublicKeyInfo) in the server's certificate, as the server "
+                + "logs it: no other key is accepted."),
         Option(
             .client, "insecure", .boolean, "false", .active,
             "Accepts what is otherwise refused as unsafe: a server that cannot be verified, or a credential "

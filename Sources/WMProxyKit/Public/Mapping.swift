@@ -24,9 +24,9 @@ public struct Mapping: Sendable, Equatable {
 
     /// As it stands in a configuration's list `mappings`.
     public var configuration: String {
-        let domain = domain.map { #", "domain": \#(Self.quoted($0))"# } ?? ""
-        return
-            #"{"name": \#(Self.quoted(name)), "mode": "\#(mode.rawValue)", "local_addr": \#(Self.quoted(localAddress))\#(domain)}"#
+        var fields = [("name", name), ("mode", mode.rawValue), ("local_addr", localAddress)]
+        if let domain { fields.append(("domain", domain)) }
+        return "{" + fields.map { "\(Self.quoted($0)): \(Self.quoted($1))" }.joined(separator: ", ") + "}"
     }
 
     /// A JSON string (RFC 8259 §7).

@@ -482,36 +482,3 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         }
     }
 }
-
-extension StreamError {
-    /// What a visitor's side is told when the local service cannot be reached.
-    init(_ error: ConnectionError) {
-        switch error {
-        case .timedOut: self = .timedOut
-        case .resolve: self = .unreachable
-        case .system(let error) where error.isRefusal: self = .connectionRefused
-        default: self = .unreachable
-        }
-    }
-}
-
-extension TunnelError.Code {
-    init(_ error: ConnectionError) {
-        switch error {
-        case .tls: self = .tls
-        case .resolve: self = .notResolved
-        case .timedOut: self = .timedOut
-        case .truncated: self = .closed
-        case .system: self = .unreachable
-        }
-    }
-
-    /// A login that ended before the server's word.
-    init(login reason: LaneLoss) {
-        switch reason {
-        case .violation: self = .protocolViolation
-        case .silent, .stopped: self = .timedOut
-        default: self = .closed
-        }
-    }
-}

@@ -171,7 +171,7 @@ final class ServerCore: @unchecked Sendable {
             }
             return .success(.host(name))
         default:
-            return .failure(Refusal(code: .notOffered, text: "mappings of mode \(map.mode.rawValue) are not known here"))
+            return .failure(Refusal(code: .notOffered, text: "mode \(map.mode.rawValue) is not known here"))
         }
     }
 
@@ -260,23 +260,5 @@ final class ServerCore: @unchecked Sendable {
         events.post(.stopped)
         events.close()
         whileRunning = nil
-    }
-}
-
-extension TunnelError {
-    /// A certificate or key that cannot be used.
-    init(_ error: TLSError) { self.init(error.isFile ? .file : .certificate, error.description) }
-
-    /// A system call's failure, with what it was for.
-    init(_ error: SystemError, doing what: String) {
-        let (code, hint): (Code, String) =
-            switch error.code {
-            case EADDRINUSE: (.addressInUse, ": the port is taken by another program")
-            case EADDRNOTAVAIL: (.addressNotAvailable, ": no such address on this machine")
-            case EPERM, EACCES: (.permissionDenied, ": not permitted")
-            case ENFILE, EMFILE: (.outOfDescriptors, ": out of file descriptors")
-            default: (.system, ": \(error)")
-            }
-        self.init(code, what + hint)
     }
 }

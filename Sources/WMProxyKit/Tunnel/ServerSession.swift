@@ -145,9 +145,8 @@ final class ServerSession: LaneOwner, PipeOwner {
         lane.open(peerWindow: UInt32(clamping: lane.mux.peerWindow))
         shard.counters.sessions.add(1)
         shard.counters.sessionsTotal.add(1)
-        Log.info(
-            "client '\(identity.clientID)' from \(peer) is in, \(lane.connection.isSecure ? "by TLS" : "not encrypted")\(agent)"
-        )
+        let protection = connection.isSecure ? "by TLS" : "not encrypted"
+        Log.info("client '\(identity.clientID)' from \(peer) is in, \(protection)\(agent)")
         shard.core.events.post(.sessionUp, clientID: identity.clientID, address: peer.description)
         shard.loggedIn(self)
     }
@@ -260,18 +259,5 @@ final class ServerSession: LaneOwner, PipeOwner {
         }
         mappings.removeAll()
         shard.sessionEnded(self, wasUp: wasUp)
-    }
-}
-
-extension LaneLoss {
-    /// The kind of failure, for events; nil where nothing went wrong.
-    var code: TunnelError.Code? {
-        switch self {
-        case .connection(.tls): .tls
-        case .connection: .closed
-        case .closed, .stopped: nil
-        case .violation: .protocolViolation
-        case .silent: .timedOut
-        }
     }
 }

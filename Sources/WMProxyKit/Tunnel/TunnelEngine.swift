@@ -87,8 +87,11 @@ public final class TunnelEngine: @unchecked Sendable {
     }
 
     /// Ends the threads.
-    /// - Throws: `.badState` while a server or client runs on it; `.wouldDeadlock` on one of its threads.
+    /// - Throws: `.badState` while a server or client runs on it; `.wouldDeadlock` in a callback.
     package func destroy() throws(TunnelError) {
+        guard !Notifier.shared.isCurrent else {
+            throw TunnelError(.wouldDeadlock, "destroy is called from a callback: it would wait for itself")
+        }
         let users = state.withLock { state in
             if state.users == 0 { state.isDestroyed = true }
             return state.users

@@ -53,7 +53,8 @@ def options(directory):
 
     for role, text, address in (("server", SERVER, "127.0.0.1:8002"), ("client", CLIENT, "127.0.0.1:8091")):
         (directory / f"{role}.yaml").write_text(text)
-        expect(["--check", "--config", str(directory / f"{role}.yaml")], 0, rf"(?s)a valid {role} .*{re.escape(address)}")
+        file = str(directory / f"{role}.yaml")
+        expect(["--check", "--config", file], 0, rf"(?s)a valid {role} .*{re.escape(address)}")
 
     with socket.create_server(("127.0.0.1", 8002)):
         done = expect(["-q", "-c", str(directory / "server.yaml")], 1, error=r"(?m)^wmproxy: .*127\.0\.0\.1:8002")

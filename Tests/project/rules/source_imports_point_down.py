@@ -10,7 +10,8 @@ FLOORS = {  # the longest prefix of a file's path says which floor it is on
     "Sources/WMProxyKit/Wire": set(),
     "Sources/WMProxyKit/IO": SYSTEM | {"WMPWire", "CWMProxyShims", "CWMProxyOpenSSL"},
     "Sources/WMProxyKit": SYSTEM | {"WMPWire", "WMPIO", "CWMProxyShims", "CWMProxyYAML"},
-    "Sources/CWMProxy/Implementation": SYSTEM | {"WMProxyKit", "CWMProxyShims", "CWMProxy"},
+    "Sources/WMProxyKit/Public": SYSTEM | {"WMPEngine", "CWMProxyShims"},
+    "Sources/CWMProxy/Implementation": SYSTEM | {"WMPEngine", "WMPIO", "CWMProxyShims", "CWMProxy"},
 }
 IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+"
