@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs the runners named (swift, c, python, examples, package, rules) and prints each one's closing line, again at the end.
-# Fails if one failed, but runs them all.
+# Runs the runners named (swift, c, python, examples, package, rules) and prints each one's closing line, again at the
+# end. Fails if one failed, but runs them all.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
