@@ -188,6 +188,11 @@ void wmps_thread_detach(wmps_thread *thread) {
     if (has_ended) thread_free(thread);
 }
 
+static _Thread_local const void *mark;
+
+void wmps_set_mark(const void *new_mark) { mark = new_mark; }
+const void *wmps_mark(void) { return mark; }
+
 int wmps_thread_is_current(const wmps_thread *thread) { return pthread_equal(pthread_self(), thread->id); }
 
 static int64_t clock_ns(clockid_t clock) {

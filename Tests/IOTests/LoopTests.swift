@@ -15,9 +15,9 @@ final class Arrival: @unchecked Sendable {
         }
     }
 
-    /// false: `wanted` marks did not come within 5 seconds.
+    /// false: `wanted` marks did not come within a minute.
     func reaches(_ wanted: Int) -> Bool {
-        let deadline = Deadline(after: 5000)
+        let deadline = Deadline(after: 60_000)
         return monitor.locked {
             while count < wanted { guard monitor.wait(until: deadline) else { return false } }
             return true

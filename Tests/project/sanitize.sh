@@ -20,5 +20,10 @@ sed -e "s|@PREFIX@|$PWD|; s|@LIBDIR@|$library|; s|@INCLUDEDIR@|$PWD/include|; s|
     packaging/wmproxy.pc.in >"$scratch/pkgconfig/wmproxy.pc"
 export PKG_CONFIG_PATH=$scratch/pkgconfig CC=$clang CFLAGS="-fsanitize=$kind" HOST_SECONDS=300
 export LDFLAGS="-fuse-ld=lld -L$runtime -ldispatch -lBlocksRuntime -Wl,-rpath,$runtime"
-Tests/c/run.sh || failed=1
+hosts=()
+for host in Tests/c/*.c; do
+    # ThreadSanitizer gives up when a fork's child starts threads.
+    [ "$kind/$(basename "$host")" = thread/fork.c ] || hosts+=("$(basename "$host")")
+done
+Tests/c/run.sh "${hosts[@]}" || failed=1
 exit $failed

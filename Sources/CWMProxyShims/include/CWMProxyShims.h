@@ -52,6 +52,9 @@ int wmps_thread_join(wmps_thread *thread, int timeout_ms);
 /* Lets it go: it frees itself when it ends. */
 void wmps_thread_detach(wmps_thread *thread);
 int wmps_thread_is_current(const wmps_thread *thread);
+/* A mark that a thread puts on itself, to be told by others' objects which it is; NULL at first. */
+void wmps_set_mark(const void *mark);
+const void *wmps_mark(void);
 
 int64_t wmps_monotonic_ns(void);
 int64_t wmps_unix_ms(void);

@@ -97,7 +97,8 @@ package final class Loop: @unchecked Sendable {
         sealedOutput.deallocate()
     }
 
-    package var isCurrent: Bool { thread.map { wmps_thread_is_current($0) != 0 } ?? false }
+    /// This thread is the loop's. Any thread may ask, also while the loop is being stopped.
+    package var isCurrent: Bool { wmps_mark() == UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque()) }
 
     // MARK: From any thread
 
@@ -163,6 +164,7 @@ package final class Loop: @unchecked Sendable {
     private static let batch = 256
 
     private func run() {
+        wmps_set_mark(Unmanaged.passUnretained(self).toOpaque())
         let events = UnsafeMutableBufferPointer<wmps_event>.allocate(capacity: Self.batch)
         defer { events.deallocate() }
         while isRunning {
