@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 const uint32_t wmps_readable = EPOLLIN, wmps_writable = EPOLLOUT, wmps_hangup = EPOLLHUP, wmps_failed = EPOLLERR,
-               wmps_half_closed = EPOLLRDHUP;
+               wmps_half_closed = EPOLLRDHUP, wmps_urgent = EPOLLPRI;
 
 int wmps_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
@@ -23,7 +23,7 @@ static int add(int epoll, int fd, uint64_t token, uint32_t events) {
 }
 
 int wmps_epoll_add(int epoll, int fd, uint64_t token) {
-    return add(epoll, fd, token, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    return add(epoll, fd, token, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET);
 }
 
 int wmps_epoll_add_level(int epoll, int fd, uint64_t token) { return add(epoll, fd, token, EPOLLIN); }
@@ -68,7 +68,7 @@ wmps_monitor *wmps_monitor_create(void) {
     return monitor;
 }
 
-/* Taken in this order around a fork: the order in which nested ones are first used. */
+/* All taken around a fork; none of them is ever taken inside another. */
 static wmps_monitor *static_monitors[16];
 static int static_count;
 static pthread_mutex_t static_mutex = PTHREAD_MUTEX_INITIALIZER;

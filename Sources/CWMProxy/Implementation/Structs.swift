@@ -29,10 +29,13 @@ extension wmp_stats {
             http_errors: statistics.httpErrors, queued_bytes: statistics.queuedBytes)
     }
 
+    /// That of version 0.1.0: hosts compiled against it go on working when the struct grows.
+    private static let leastSize = 136
+
     static func copy(_ statistics: Statistics, to target: UnsafeMutablePointer<wmp_stats>?) throws(TunnelError) {
         guard let target else { throw TunnelError(.invalidArgument, "stats is NULL") }
         let size = target.pointee.struct_size
-        guard (MemoryLayout<wmp_stats>.size...65_536).contains(size) else {
+        guard (wmp_stats.leastSize...65_536).contains(size) else {
             throw TunnelError(.invalidArgument, "stats->struct_size is \(size): set it to sizeof(wmp_stats)")
         }
         fill(target, from: wmp_stats(statistics), size: size)
@@ -51,13 +54,16 @@ extension wmp_event {
         withUnsafeMutableBytes(of: &reason) { _ = fit(event.reason, to: $0) }
     }
 
+    /// That of version 0.1.0.
+    private static let leastSize = 520
+
     /// Takes the next event of `source` into the caller's struct.
     static func next(
         _ source: EventQueue, to target: UnsafeMutablePointer<wmp_event>?, _ milliseconds: Int32
     ) throws(TunnelError) -> wmp_status {
         guard let target else { throw TunnelError(.invalidArgument, "event is NULL") }
         let size = target.pointee.struct_size
-        guard (MemoryLayout<wmp_event>.size...65_536).contains(size) else {
+        guard (wmp_event.leastSize...65_536).contains(size) else {
             throw TunnelError(.invalidArgument, "event->struct_size is \(size): set it to sizeof(wmp_event)")
         }
         switch source.next(until: limit(milliseconds).map { Deadline(after: $0) }) {

@@ -21,7 +21,7 @@ int wmps_epoll_remove(int epoll, int fd);
 /* Fills at most `capacity` events; timeout in milliseconds, -1 forever. */
 int wmps_epoll_wait(int epoll, wmps_event *events, int capacity, int timeout);
 
-extern const uint32_t wmps_readable, wmps_writable, wmps_hangup, wmps_failed, wmps_half_closed;
+extern const uint32_t wmps_readable, wmps_writable, wmps_hangup, wmps_failed, wmps_half_closed, wmps_urgent;
 
 int wmps_eventfd(void);
 /* accept4, close-on-exec and non-blocking. */

@@ -13,8 +13,9 @@ package final class HostedClient: Sendable {
 
     /// Starts it.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - file: where that came from, for messages. /
-    //- engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
+    ///   - file: where that came from, for messages.
+    ///   - engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
     /// - Throws: `.configuration`, `.certificate`, `.file` and the codes of this machine. Nothing is left running.
     package init(_ configuration: [UInt8], file: String?, on engine: TunnelEngine?) throws(TunnelError) {
         let options = try Parsed.take { () throws(ConfigError) in
@@ -56,6 +57,7 @@ package final class HostedClient: Sendable {
             options.name, until: milliseconds.map { Deadline(after: $0) })
         {
             core.submitRemove(options.name)
+            try core.board.waitGone(options.name, until: nil)
             throw error
         }
     }
@@ -98,7 +100,7 @@ package final class HostedClient: Sendable {
             throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")
         }
         try stopState.run { () throws(TunnelError) in
-            try statisticsCallback.set(0, nil)
+            statisticsCallback.close()
             try core.stop(drain: milliseconds)
             engine.releaseUser()
             if engineIsOwn { try? engine.destroy() }

@@ -1,6 +1,6 @@
 import WMPIO
 
-/// A tunnel server: takes visitors in at its package edges, and the clients that serve them.
+/// A tunnel server: takes visitors in at its public edges, and the clients that serve them.
 ///
 /// Every member may be used from any thread. It runs until `stop`; dropping the last reference does not end it.
 package final class HostedServer: Sendable {
@@ -12,8 +12,9 @@ package final class HostedServer: Sendable {
 
     /// Starts it.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - file: where that came from, for messages. /
-    //- engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
+    ///   - file: where that came from, for messages.
+    ///   - engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
     /// - Throws: `.configuration`, `.certificate`, `.file` and the codes of this machine. Nothing is left running.
     package init(_ configuration: [UInt8], file: String?, on engine: TunnelEngine?) throws(TunnelError) {
         let options = try Parsed.take { () throws(ConfigError) in
@@ -25,12 +26,12 @@ package final class HostedServer: Sendable {
         self.engine = try TunnelEngine.retained(own ?? engine)
         do throws(TunnelError) {
             core = try ServerCore(options, engine: self.engine)
+            try core.start()
         } catch {
             self.engine.releaseUser()
             if let own { try? own.destroy() }
             throw error
         }
-        core.start()
     }
 
     /// The same with the configuration in a file.
@@ -63,7 +64,7 @@ package final class HostedServer: Sendable {
             throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")
         }
         try stopState.run { () throws(TunnelError) in
-            try statisticsCallback.set(0, nil)
+            statisticsCallback.close()
             try core.stop(drain: milliseconds)
             engine.releaseUser()
             if engineIsOwn { try? engine.destroy() }

@@ -18,7 +18,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     private struct Mapping {
-        enum State { case pending, up, refused }
+        enum State { case pending, up, refused, removing }
         let id: UInt32
         let options: MappingOptions
         var state = State.pending
@@ -38,6 +38,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     private var nonce: [UInt8] = []
     private var mappings: [UInt32: Mapping] = [:]
     private var lastMapping: UInt32 = 0
+    /// All that have a connection or are to have one, also those whose stream has ended before it took all.
+    private var pipes: [ObjectIdentifier: PipeStream] = [:]
     private var backoff = Backoff()
     private var retryTimer: Timer?
     private var loginTimer: Timer?
@@ -124,16 +126,17 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         case .failure(let error):
             state = .down
             var message = "cannot reach the server at \(options.server): \(error)"
-            if case .tls = error { message += Self.hint(error) }
+            message += Self.hint(error)
             failed(TunnelError(TunnelError.Code(error), message))
         }
     }
 
+    /// The likeliest reason, where there is one.
     private static func hint(_ error: ConnectionError) -> String {
         let text = error.description
-        return ["wrong version number", "alert protocol version", "closed the connection during"].contains(
-            where: text.contains)
-            ? ": does the server have 'tc: true', and is this its bind_addr?" : ""
+        let isMismatch = ["wrong version number", "alert protocol version"].contains(where: text.contains)
+        guard isMismatch || error == .closedInHandshake else { return "" }
+        return ": does the server have 'tc: true', and is this its bind_addr?"
     }
 
     private func logIn(_ connection: Connection) {
@@ -237,7 +240,10 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     func laneLost(_ reason: LaneLoss) {
         lane = nil
         loginTimer?.unset()
-        for id in mappings.keys { mappings[id]?.state = .pending }
+        for mapping in mappings.values {
+            // What the host has taken back is not offered again.
+            if mapping.state == .removing { forget(mapping) } else { mappings[mapping.id]?.state = .pending }
+        }
         counters.mappings.add(-Int(counters.mappings.current))
         switch state {
         case .up, .leaving:
@@ -318,7 +324,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     private func receive(_ refusal: MapRefused) {
-        guard let mapping = mappings[refusal.id] else { return }
+        guard let mapping = mappings[refusal.id], mapping.state != .removing else { return }
         if mapping.state == .up { counters.mappings.add(-1) }
         mappings[refusal.id]?.state = .refused
         let name = mapping.options.name
@@ -338,6 +344,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         }
         // Also while the server's answer to the MAP is on its way.
         guard case .up = state, mapping.state != .refused, let lane else { return forget(mapping) }
+        if mapping.state == .up { counters.mappings.add(-1) }
+        mappings[mapping.id]?.state = .removing
         lane.mux.write(Unmap(id: mapping.id))
     }
 
@@ -349,8 +357,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     private func forget(_ mapping: Mapping) {
         mappings[mapping.id] = nil
         board.set(mapping.options.name, nil)
-        guard mapping.state == .up else { return }
-        counters.mappings.add(-1)
+        if mapping.state == .up { counters.mappings.add(-1) }
+        guard mapping.state == .up || mapping.state == .removing else { return }
         events.post(.mappingDown, clientID: clientID, name: mapping.options.name, reason: "removed")
     }
 
@@ -372,6 +380,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         counters.streamsTotal.add(1)
         Log.debug("visitor \(message.visitor) of '\(mapping.options.name)'")
         let pipe = PipeStream(id: id, mux: lane.mux, side: .service, counters: counters, owner: self)
+        pipes[ObjectIdentifier(pipe)] = pipe
         // Dialled once the mux knows the stream.
         pipe.onStart = { [self] pipe in dial(target, for: pipe, of: mapping.options.name) }
         return pipe
@@ -409,7 +418,10 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         checkDrained()
     }
 
-    func pipeClosed(_ pipe: PipeStream) {}
+    func pipeClosed(_ pipe: PipeStream) {
+        pipes[ObjectIdentifier(pipe)] = nil
+        checkDrained()
+    }
 
     // MARK: Stop
 
@@ -456,7 +468,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     }
 
     private func checkDrained() {
-        guard drained != nil, lane?.mux.streamCount ?? 0 == 0 else { return }
+        guard drained != nil, lane?.mux.streamCount ?? 0 == 0, pipes.isEmpty else { return }
         loop.later { [self] in finishStop() }
     }
 
@@ -471,6 +483,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         default: break
         }
         state = .stopped
+        for pipe in pipes.values { pipe.abandon() }
         if let lane {
             lane.mux.resetAll(.shuttingDown)
             lane.close(.goAway, Refusal(code: .shuttingDown, text: "the client stops"))

@@ -12,6 +12,8 @@ final class Doorman: ConnectionHandler {
     private let timer: Timer
     private let expiry: Expiry
     private var isSealing = false
+    /// Stands among the logins in progress: from its first byte on, so that the silent keep nobody out.
+    private var isCounted = false
 
     /// What the login deadline ends: first the doorman, then the session it becomes.
     private final class Expiry { var action: (() -> Void)? }
@@ -40,6 +42,8 @@ final class Doorman: ConnectionHandler {
     }
 
     private func identify(_ first: UInt8) {
+        guard shard.core.admitsLogin() else { return end("too many logins in progress") }
+        isCounted = true
         let isHandshake = first == 0x16  // RFC 8446 §5.1: a handshake record
         guard let context = shard.core.tunnelContext else {
             guard !isHandshake else {
@@ -77,7 +81,7 @@ final class Doorman: ConnectionHandler {
     private func becomeSession() {
         let session = shard.makeSession(connection, peer: peer, loginTimer: timer)
         expiry.action = { [weak session] in session?.expire() }
-        shard.doormanEnded(self, becoming: session)
+        shard.doormanEnded(self, wasCounted: isCounted, becoming: session)
         session.start()
     }
 
@@ -95,6 +99,6 @@ final class Doorman: ConnectionHandler {
             connection.closeLingering()
         }
         shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
-        shard.doormanEnded(self, becoming: nil)
+        shard.doormanEnded(self, wasCounted: isCounted, becoming: nil)
     }
 }

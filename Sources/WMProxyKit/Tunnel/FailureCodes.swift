@@ -40,7 +40,7 @@ extension TunnelError.Code {
         case .tls: self = .tls
         case .resolve: self = .notResolved
         case .timedOut: self = .timedOut
-        case .truncated: self = .closed
+        case .truncated, .closedInHandshake: self = .closed
         case .system: self = .unreachable
         }
     }

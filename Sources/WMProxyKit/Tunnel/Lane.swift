@@ -46,7 +46,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private var timer: Timer?
     private var isFlushScheduled = false
     private var isReading = false
-    private var isLost = false
+    private(set) var isLost = false
     /// The login is over.
     private var isOpen = false
     /// A server's lane: the part of the preface that has not come yet.

@@ -23,6 +23,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
     private var pending = ByteBuffer()
     private var hasShutDown = false
     private var isOver = false
+    private var farewell: Timer?
     /// Makes the connection to join; given up with the stream.
     var dialer: Dialer?
     /// Called once, when the mux knows the stream.
@@ -30,6 +31,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     /// The most that one connection sends in its turn.
     private static let quantum = 256 * 1024
+    /// For a reader's next bytes, after the stream has ended.
+    private static let farewellTimeout = 30_000
 
     init(id: UInt32, mux: Mux, side: Side, counters: Counters, owner: any PipeOwner) {
         self.side = side
@@ -68,6 +71,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
         while let connection, !hasSentEnd {
             let size = min(sendable, budget)
             guard size > 0 else {
+                // A connection that broke while there is no credit would not be noticed by reading.
+                if connection.hasFailed { return fail() }
                 // With credit and room left, it is another's turn.
                 if budget == 0 { mux?.wait(self) }
                 return
@@ -83,9 +88,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 finishIfDone()
                 return
             case .failed:
-                reset(.connectionLost)
-                close(resetting: true)
-                return
+                return fail()
             }
         }
     }
@@ -99,8 +102,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
             switch connection.write(bytes) {
             case .taken(let count): taken = count
             case .failed:
-                reset(.connectionLost)
-                return close(resetting: true)
+                return fail()
             }
         }
         if taken > 0 { consumed(taken) }
@@ -116,13 +118,13 @@ final class PipeStream: MuxStream, ConnectionHandler {
         while !pending.isEmpty {
             switch connection.write(pending.readable) {
             case .taken(let count):
-                guard count > 0 else { return }
+                guard count > 0 else { return limitFarewell() }
+                farewell?.unset()
                 pending.consume(count)
                 counters.queuedBytes.add(-count)
                 consumed(count)
             case .failed:
-                reset(.connectionLost)
-                return close(resetting: true)
+                return fail()
             }
         }
         pending.releaseIfEmpty()
@@ -130,7 +132,16 @@ final class PipeStream: MuxStream, ConnectionHandler {
     }
 
     override func receiveEnd() {
-        if pending.isEmpty { shutDown() }
+        if pending.isEmpty { shutDown() } else { limitFarewell() }
+    }
+
+    /// While the stream goes on, a reader may rest for as long as it likes. Once it is over, nobody else waits for these bytes,
+    /// and a reader that takes none of them does not want them.
+    private func limitFarewell() {
+        guard let connection, isClosed, hasReceivedEnd, farewell == nil || farewell?.isSet == false else { return }
+        let timer = farewell ?? Timer(on: connection.loop) { [weak self] in self?.close(resetting: true) }
+        farewell = timer
+        timer.set(after: Self.farewellTimeout)
     }
 
     private func shutDown() {
@@ -147,10 +158,15 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     // MARK: The end
 
-    func connectionOpened() {}
-    func connectionFailed(_ error: ConnectionError) {
+    /// The connection is lost: so is the stream.
+    private func fail() {
         reset(.connectionLost)
         close(resetting: true)
+    }
+
+    func connectionOpened() {}
+    func connectionFailed(_ error: ConnectionError) {
+        fail()
     }
 
     private func finishIfDone() {
@@ -162,6 +178,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
         isOver = true
         dialer?.cancel()
         dialer = nil
+        farewell?.cancel()
         counters.queuedBytes.add(-pending.count)
         pending.consume(pending.count)
         pending.releaseIfEmpty()

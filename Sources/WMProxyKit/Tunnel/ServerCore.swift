@@ -76,24 +76,40 @@ final class ServerCore: @unchecked Sendable {
 
     // MARK: Start
 
-    /// Opens the doors. Once, after `init`.
-    func start() {
+    /// Opens the doors. Once, after `init`; blocks its thread, which is the host's, for a turn of the first loop.
+    func start() throws(TunnelError) {
         whileRunning = self
+        let failure = Guarded<TunnelError?>(nil)
+        let opened = Monitor()
+        nonisolated(unsafe) var isDone = false
+        home.submit { [self] in
+            for (name, listener) in listeners {
+                do throws(SystemError) { try open(name, listener) } catch {
+                    failure.withLock { $0 = TunnelError(error, doing: "\(name): cannot listen") }
+                }
+            }
+            opened.locked {
+                isDone = true
+                opened.signal()
+            }
+        }
+        opened.locked { while !isDone { _ = opened.wait(until: nil) } }
+        if let error = failure.withLock({ $0 }) {
+            try? stop(drain: 0)
+            throw error
+        }
         for (name, listener) in listeners.sorted(by: { $0.key < $1.key }) {
             Log.info("\(Self.purpose[name] ?? name) on \(listener.address)")
             events.post(.listening, name: name, address: listener.address.description)
         }
-        home.submit { [self] in
-            for (name, listener) in listeners {
-                do throws(SystemError) {
-                    try listener.start(
-                        onAccept: { [unowned self] in accepted(name, $0, $1) },
-                        onExhausted: { [unowned self] in
-                            logStranger(shards[0], "\(name): no visitor can be taken for now: \($0)")
-                        })
-                } catch { Log.error("\(name): \(error)") }
-            }
-        }
+    }
+
+    private func open(_ name: String, _ listener: Listener) throws(SystemError) {
+        try listener.start(
+            onAccept: { [unowned self] in accepted(name, $0, $1) },
+            onExhausted: { [unowned self] in
+                logStranger(shards[0], "\(name): no visitor can be taken for now: \($0)")
+            })
     }
 
     private static let purpose = [

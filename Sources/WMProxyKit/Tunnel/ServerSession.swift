@@ -4,7 +4,7 @@ import WMPWire
 /// One client at the server: its login, its mappings, its streams.
 ///
 /// Confined to its shard's loop.
-final class ServerSession: LaneOwner, PipeOwner {
+final class ServerSession: LaneOwner {
     private enum State {
         case awaitsHello
         case awaitsLogin(LoginProof?)
@@ -24,10 +24,13 @@ final class ServerSession: LaneOwner, PipeOwner {
     private var agent = ""
     private struct Mapping {
         let map: Map
+        /// Tells it from an earlier one of the same number.
+        let serial: Int
         /// The registry has granted it.
         var isUp = false
     }
     private var mappings: [UInt32: Mapping] = [:]
+    private var lastSerial = 0
 
     /// Most mappings of one session: the table must end somewhere.
     private static let maxMappings = 1000
@@ -54,7 +57,8 @@ final class ServerSession: LaneOwner, PipeOwner {
 
     /// A stream's number for a new visitor, or why there is none.
     func admit() -> Result<UInt32, StreamError> {
-        guard isUp else { return .failure(.laneLost) }
+        // The lane is lost before the session hears of it: its streams are told first.
+        guard isUp, !lane.isLost else { return .failure(.laneLost) }
         guard lane.mux.streamCount < shard.core.options.limits.streams else { return .failure(.tooMany) }
         guard let id = lane.mux.takeID() else {
             close(Refusal(code: .tooMany, text: "stream numbers are used up: connect anew"))
@@ -79,7 +83,6 @@ final class ServerSession: LaneOwner, PipeOwner {
         shard.counters.streams.add(-1)
         shard.streamEnded()
     }
-    func pipeClosed(_ pipe: PipeStream) { shard.visitorLeft() }
 
     func laneOpened(_ id: UInt32, _ message: Open) -> MuxStream? {
         lane.mux.refuse(id, .unknownMapping, "this server offers no mappings of its own")
@@ -159,10 +162,12 @@ final class ServerSession: LaneOwner, PipeOwner {
         switch shard.core.claim(of: map) {
         case .failure(let refusal): refuse(map, refusal)
         case .success(let claim):
-            mappings[map.id] = Mapping(map: map)
+            lastSerial += 1
+            let serial = lastSerial
+            mappings[map.id] = Mapping(map: map, serial: serial)
             let route = Route(session: id, mapping: map.id, name: map.name, mode: map.mode)
             shard.core.take(claim, route, for: identity) { [weak self] result in
-                guard let self, self.isUp else { return }
+                guard let self, self.isUp, self.mappings[map.id]?.serial == serial else { return }
                 switch result {
                 case .success: self.confirm(map)
                 case .failure(let refusal):

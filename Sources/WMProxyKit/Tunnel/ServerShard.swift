@@ -4,7 +4,7 @@ import WMPWire
 /// A server's part on one loop: the sessions, visitors and routes there.
 ///
 /// @unchecked Sendable: confined to `loop`, but for `core`, `index` and `counters`.
-final class ServerShard: @unchecked Sendable {
+final class ServerShard: PipeOwner, @unchecked Sendable {
     /// The core owns the shards. What runs here for it, its jobs, keep it alive meanwhile.
     unowned let core: ServerCore
     let index: Int
@@ -16,6 +16,8 @@ final class ServerShard: @unchecked Sendable {
     private var sessions: [UInt64: ServerSession] = [:]
     private var doormen: [ObjectIdentifier: Doorman] = [:]
     private var visitors: [ObjectIdentifier: HTTPVisitor] = [:]
+    /// Visitors of the TCP edge, also those whose stream has ended before they took all.
+    private var pipes: [ObjectIdentifier: PipeStream] = [:]
     private var lastSession: UInt64 = 0
     private var isStopping = false
     /// Called when the last stream has ended or its time is over.
@@ -33,21 +35,19 @@ final class ServerShard: @unchecked Sendable {
     // MARK: Tunnel connections
 
     func adoptTunnel(_ fd: Int32, _ peer: SocketAddress) {
-        guard !isStopping, core.admitsLogin() else {
+        guard !isStopping else {
             System.close(fd)
-            core.connectionLeft()
-            core.logStranger(self, "connection from \(peer) closed: too many logins in progress")
-            return
+            return core.connectionLeft()
         }
         let doorman = Doorman(Connection(fd, on: loop), peer: peer, shard: self)
         doormen[ObjectIdentifier(doorman)] = doorman
         do throws(SystemError) { try doorman.start() } catch { doorman.end("\(error)") }
     }
 
-    func doormanEnded(_ doorman: Doorman, becoming session: ServerSession?) {
+    func doormanEnded(_ doorman: Doorman, wasCounted: Bool, becoming session: ServerSession?) {
         guard doormen.removeValue(forKey: ObjectIdentifier(doorman)) != nil else { return }
         guard session == nil else { return }
-        core.loginLeft()
+        if wasCounted { core.loginLeft() }
         core.connectionLeft()
     }
 
@@ -81,15 +81,22 @@ final class ServerShard: @unchecked Sendable {
             visitorLeft()
             return
         }
-        let pipe = PipeStream(id: stream, mux: session.mux, side: .visitor, counters: counters, owner: session)
+        let pipe = PipeStream(id: stream, mux: session.mux, side: .visitor, counters: counters, owner: self)
+        pipes[ObjectIdentifier(pipe)] = pipe
         do throws(SystemError) {
             try connection.start(pipe)
             session.open(pipe, mapping: route.mapping, visitor: peer)
             pipe.attach(connection)
         } catch {
             connection.close()
-            visitorLeft()
+            pipe.abandon()
         }
+    }
+
+    func pipeClosed(_ pipe: PipeStream) {
+        guard pipes.removeValue(forKey: ObjectIdentifier(pipe)) != nil else { return }
+        visitorLeft()
+        checkDrainedLater()
     }
 
     /// A visitor of the HTTP or HTTPS edge.
@@ -111,6 +118,7 @@ final class ServerShard: @unchecked Sendable {
     func leave(_ visitor: HTTPVisitor) {
         visitors[ObjectIdentifier(visitor)] = nil
         counters.visitors.add(-1)
+        checkDrainedLater()
     }
 
     func ended(_ visitor: HTTPVisitor) {
@@ -121,7 +129,7 @@ final class ServerShard: @unchecked Sendable {
     /// A visitor's connection of this shard is closed.
     func visitorLeft() { core.connectionLeft() }
 
-    func streamEnded() { checkDrained() }
+    func streamEnded() { checkDrainedLater() }
 
     // MARK: The end
 
@@ -140,8 +148,14 @@ final class ServerShard: @unchecked Sendable {
         loop.later { [weak self] in self?.checkDrained() }
     }
 
+    /// Not at once: the caller may be deep inside what this would end.
+    private func checkDrainedLater() {
+        guard drained != nil else { return }
+        loop.later { [weak self] in self?.checkDrained() }
+    }
+
     private func checkDrained() {
-        guard drained != nil, visitors.isEmpty, sessions.values.allSatisfy({ $0.streamCount == 0 }) else { return }
+        guard drained != nil, visitors.isEmpty, pipes.isEmpty, sessions.values.allSatisfy({ $0.streamCount == 0 }) else { return }
         cut()
     }
 
@@ -150,6 +164,7 @@ final class ServerShard: @unchecked Sendable {
         drained = nil
         drainTimer?.cancel()
         for visitor in visitors.values { visitor.close() }
+        for pipe in pipes.values { pipe.abandon() }
         for session in sessions.values {
             session.resetStreams()
             session.close(Refusal(code: .shuttingDown, text: "the server stops"))

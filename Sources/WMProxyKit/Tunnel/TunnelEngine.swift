@@ -77,18 +77,22 @@ public final class TunnelEngine: @unchecked Sendable {
             state.users -= 1
             return state.users == 0
         }
-        guard isLast else { return }
-        let wasShared = TunnelEngine.shared.withLock { shared in
-            guard shared === self, state.withLock({ $0.users }) == 0 else { return false }
-            shared = nil
-            return true
+        guard isLast, TunnelEngine.shared.withLock({ $0 === self }) else { return }
+        // Whoever comes from here on makes another engine; whoever came just before keeps this one.
+        let isGone = state.withLock { state in
+            if state.users == 0 { state.isDestroyed = true }
+            return state.isDestroyed
         }
-        if wasShared { stop(within: 2000) }
+        guard isGone else { return }
+        TunnelEngine.shared.withLock { if $0 === self { $0 = nil } }
+        stop(within: 2000)
     }
+
+    private var isGone: Bool { state.withLock { $0.isDestroyed } }
 
     /// Ends the threads.
     /// - Throws: `.badState` while a server or client runs on it; `.wouldDeadlock` in a callback.
-    package func destroy() throws(TunnelError) {
+    public func destroy() throws(TunnelError) {
         guard !Notifier.shared.isCurrent else {
             throw TunnelError(.wouldDeadlock, "destroy is called from a callback: it would wait for itself")
         }
@@ -127,20 +131,16 @@ public final class TunnelEngine: @unchecked Sendable {
             try engine.retainUser()
             return engine
         }
-        let result: Result<TunnelEngine, TunnelError> = shared.withLock { shared in
-            do throws(TunnelError) {
-                let engine: TunnelEngine
-                if let shared, shared.process == getpid() {
-                    engine = shared
-                } else {
-                    engine = try TunnelEngine(EngineOptions(threads: nil))
-                }
-                try engine.retainUser()
-                shared = engine
-                return .success(engine)
-            } catch { return .failure(error) }
+        while true {
+            // No lock is taken inside another: a fork, which takes all of them, must not meet one that waits for the next.
+            if let engine = shared.withLock({ $0 }), engine.process == getpid() {
+                if (try? engine.retainUser()) != nil { return engine }
+            }
+            let made = try TunnelEngine(EngineOptions(threads: nil))
+            shared.withLock { shared in
+                if shared?.process != getpid() || shared?.isGone == true { shared = made }
+            }
         }
-        return try result.get()
     }
 
     private struct Weak: @unchecked Sendable { weak var engine: TunnelEngine? }

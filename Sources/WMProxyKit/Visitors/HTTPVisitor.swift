@@ -220,8 +220,14 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     func stopStallTimer() {
         guard timerPurpose == .stall else { return }
-        timerPurpose = .idle
-        timer?.unset()
+        // It stood in for another.
+        switch state {
+        case .head: startTimer(inbox.isEmpty ? .idle : .head)
+        case .exchange where downstream == nil: startTimer(body == nil ? .response : .body)
+        default:
+            timerPurpose = .idle
+            timer?.unset()
+        }
     }
 
     private func expired() {

@@ -47,10 +47,15 @@ extension HTTPVisitor {
     private func pumpHere() -> ServerShard? {
         // Some at a time: a fast upload must not keep the loop's other visitors waiting.
         for _ in 0..<16 {
-            guard sendUpload() else { return nil }
+            guard sendUpload() else {
+                if connection.hasFailed { close() }
+                return nil
+            }
             if !inbox.isEmpty {
                 switch use(inbox.readable) {
                 case .used(let count):
+                    // An answer to what was used may have ended all this.
+                    guard state != .closed else { return nil }
                     inbox.consume(count)
                     inbox.releaseIfEmpty()
                     continue
@@ -62,7 +67,7 @@ extension HTTPVisitor {
             }
             guard state != .closed, state != .closing else { return nil }
             guard !hasEnded else {
-                endInput()
+                if connection.hasFailed { close() } else { endInput() }
                 return nil
             }
             switch read() {
@@ -84,9 +89,15 @@ extension HTTPVisitor {
 
     private func read() -> Reading {
         let scratch = shard.loop.scratch
-        let limit =
-            inbox.isEmpty ? (upstream.map { max(1, min($0.sendable, scratch.count)) } ?? 16 * 1024) : Self.inboxLimit
-        if (state == .exchange && body != nil) || state == .tunnel, upstream?.sendable == 0 { return .none }
+        var limit = Self.inboxLimit
+        if state == .tunnel || (state == .exchange && body != nil), let upstream {
+            limit = min(upstream.sendable, scratch.count)
+            guard limit > 0 else {
+                // One that broke while there is no credit would not be noticed by reading.
+                if connection.hasFailed { close() }
+                return .none
+            }
+        }
         switch connection.read(into: UnsafeMutableRawBufferPointer(rebasing: scratch[..<limit])) {
         case .bytes(let count): return take(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
         case .wouldBlock: return .none
@@ -121,7 +132,10 @@ extension HTTPVisitor {
     /// The visitor sends no more, and what it has sent is used as far as it can be.
     private func endInput() {
         switch state {
-        case .head: finish()
+        case .head:
+            // A request may wait for the answer before it to go out.
+            guard outbox.isEmpty || inbox.isEmpty else { return }
+            finish()
         case .exchange: if body != nil { close() }  // The request is cut short; a complete one is still answered.
         case .tunnel:
             guard inbox.isEmpty else { return }
@@ -306,13 +320,19 @@ extension HTTPVisitor {
         guard let stream = upstream else { return }
         upstream = nil
         stream.visitor = nil
+        forgetExchange()
+        if cleanly { stream.sendEnd() } else { stream.reset(.cancelled) }
+    }
+
+    /// What was gathered for one exchange, in either direction.
+    func forgetExchange() {
         ungranted = 0
+        retry = nil
+        response.reset()
         responseInbox.consume(responseInbox.count)
         responseInbox.releaseIfEmpty()
         upload.consume(upload.count)
         upload.releaseIfEmpty()
-        retry = nil
-        if cleanly { stream.sendEnd() } else { stream.reset(.cancelled) }
     }
 
     /// The exchange is over, its answer at least in the outbox.

@@ -56,7 +56,7 @@ extension HTTPVisitor {
         do throws(HTTPViolation) {
             guard let length = try response.parse(input) else { return nil }
             retry = nil
-            let context = ResponseContext(request, keepAlive: request.keepAlive)
+            let context = ResponseContext(request, keepAlive: request.keepAlive && !isDraining)
             let way = try response.writeDownstream(from: input, context: context, into: &outbox)
             if response.isInterim {
                 interims += 1
@@ -148,27 +148,22 @@ extension HTTPVisitor {
     private func answerLost(_ status: Int, _ cause: String, retryAfter: Int? = nil) {
         guard let lost = upstream else { return }
         let again = retry
+        let wasSilent = responseInbox.isEmpty
         lost.visitor = nil
         upstream = nil
         lost.reset(.cancelled)
-        ungranted = 0
-        response.reset()
-        if lost.isReused, responseInbox.isEmpty {
-            guard let again, let id = lost.route.session, let session = shard.session(id),
-                session.serves(lost.route.mapping)
-            else {
-                // RFC 9112 §9.3.1: the visitor sees a connection that closed between requests and may ask again by
-                // itself.
-                if again == nil, status == 502 { return close() }
-                return refuse(status, cause, retryAfter: retryAfter)
-            }
-            retry = nil
-            guard open(lost.route, on: session) else { return }
-            let sent = again.withUnsafeBytes { upstream?.send($0) ?? 0 }
-            shard.counters.bytesIn.add(sent)
-            if sent == again.count { return }
+        // Nothing of the lost exchange may reach the next one, on either side.
+        forgetExchange()
+        guard lost.isReused, wasSilent else { return refuse(status, cause, retryAfter: retryAfter) }
+        guard let again, let id = lost.route.session, let session = shard.session(id), session.serves(lost.route.mapping)
+        else {
+            // RFC 9112 §9.3.1: the visitor sees a connection that closed between requests and may ask again by itself.
+            if again == nil, status == 502 { return close() }
+            return refuse(status, cause, retryAfter: retryAfter)
         }
-        refuse(status, cause, retryAfter: retryAfter)
+        guard open(lost.route, on: session) else { return }
+        upload.append(again)
+        schedulePump()
     }
 
     // MARK: To the visitor

@@ -6,6 +6,8 @@ import Synchronization
 package protocol Pollable: AnyObject {
     /// The descriptor became ready; edge-triggered unless it was added by level.
     func ready(_ readiness: Readiness)
+    /// The loop ends: close the descriptor, and let go of whoever is told about it.
+    func loopEnded()
 }
 
 /// What epoll reported.
@@ -18,6 +20,8 @@ package struct Readiness: OptionSet, Sendable {
     package static let halfClosed = Readiness(rawValue: wmps_half_closed)
     package static let hangup = Readiness(rawValue: wmps_hangup)
     package static let failed = Readiness(rawValue: wmps_failed)
+    /// TCP's urgent mark: a read stops there, and a short one says nothing.
+    package static let urgent = Readiness(rawValue: wmps_urgent)
 }
 
 /// Work that is gathered while a turn goes on and done once at its end.
@@ -48,6 +52,8 @@ package final class Loop: @unchecked Sendable {
     private var thread: OpaquePointer?
     private var watched: [(handler: (any Pollable)?, generation: UInt32)] = []
     private var flushes: [any Flushable] = []
+    /// Those being flushed now; kept for its memory.
+    private var flushing: [any Flushable] = []
     private var laterJobs: [() -> Void] = []
     private var isRunning = true
 
@@ -119,6 +125,13 @@ package final class Loop: @unchecked Sendable {
     package func stop(within milliseconds: Int32) -> Bool {
         submit { self.isRunning = false }
         guard let thread else { return true }
+        if isCurrent {
+            // The last reference to the engine went on its own loop.
+            isRunning = false
+            wmps_thread_detach(thread)
+            self.thread = nil
+            return true
+        }
         guard wmps_thread_join(thread, milliseconds) == 0 else { return false }
         self.thread = nil
         return true
@@ -176,9 +189,9 @@ package final class Loop: @unchecked Sendable {
             while let action = timers.popDue(now: now) { action() }
             // Flushing may free room that lets streams send more, to be flushed in turn.
             while !flushes.isEmpty {
-                let pending = flushes
-                flushes.removeAll(keepingCapacity: true)
-                for flushable in pending { flushable.flush() }
+                swap(&flushes, &flushing)
+                for flushable in flushing { flushable.flush() }
+                flushing.removeAll(keepingCapacity: true)
             }
         }
         let rest = inbox.withLock { inbox in
@@ -187,7 +200,8 @@ package final class Loop: @unchecked Sendable {
             return inbox.jobs
         }
         for job in rest { job.run() }
-        // What is left refers back to this loop.
+        // What is left refers back to this loop, and to itself in circles.
+        for entry in watched { entry.handler?.loopEnded() }
         watched.removeAll()
         laterJobs.removeAll()
         flushes.removeAll()

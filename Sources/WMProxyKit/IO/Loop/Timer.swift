@@ -23,6 +23,7 @@ package final class Timer {
     }
 
     package func unset() { deadline = .max }
+    package var isSet: Bool { deadline != .max }
 
     /// For good: forgets the action and what it holds.
     package func cancel() {

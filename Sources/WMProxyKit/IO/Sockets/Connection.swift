@@ -9,6 +9,8 @@ package enum ConnectionError: Error, Equatable, Sendable, CustomStringConvertibl
     case timedOut
     /// TCP ended inside TLS: bytes may be missing.
     case truncated
+    /// TCP ended before TLS began.
+    case closedInHandshake
 
     package var description: String {
         switch self {
@@ -17,6 +19,7 @@ package enum ConnectionError: Error, Equatable, Sendable, CustomStringConvertibl
         case .resolve(let text): text
         case .timedOut: "no answer in time"
         case .truncated: "the connection was cut off"
+        case .closedInHandshake: "the other side closed the connection during the TLS handshake"
         }
     }
 }
@@ -49,8 +52,10 @@ package final class Connection: Pollable, @unchecked Sendable {
     /// The socket has not said that it is empty.
     private var mayRead = true
     private var mayWrite = true
-    /// The peer's end is in sight: read on until it comes, since no further event will announce it.
-    private var hasHalfClosed = false
+    /// The peer's end is in sight, or an urgent mark: a short read does not mean that no more is there.
+    private var readsToTheEnd = false
+    /// The peer has reset the connection, or it broke: known before anybody reads, who may be waiting for credit.
+    package private(set) var hasFailed = false
     private var wantsEnd = false
 
     /// Takes over `fd`. `connecting`: a connect is in progress.
@@ -59,6 +64,8 @@ package final class Connection: Pollable, @unchecked Sendable {
         self.loop = loop
         state = connecting ? .connecting : .open
         System.setOption(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        // Urgent data stays where it was sent: the tunnel carries one stream of bytes.
+        System.setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1)
         // Bytes in the kernel that the network has not taken: enough for a long fast path, and no more.
         System.setOption(fd, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, 256 * 1024)
     }
@@ -127,7 +134,7 @@ package final class Connection: Pollable, @unchecked Sendable {
                 flushSealed()
                 if sealed.isEmpty { handler?.connectionWritable() }
             }
-            guard state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed, .hangup, .failed]) else {
+            guard state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed, .hangup, .failed, .urgent]) else {
                 return
             }
             noteReadable(readiness)
@@ -137,8 +144,9 @@ package final class Connection: Pollable, @unchecked Sendable {
     }
 
     private func noteReadable(_ readiness: Readiness) {
-        if !readiness.isDisjoint(with: [.halfClosed, .hangup, .failed]) { hasHalfClosed = true }
-        if hasHalfClosed || readiness.contains(.readable) { mayRead = true }
+        if readiness.contains(.failed) { hasFailed = true }
+        if !readiness.isDisjoint(with: [.halfClosed, .hangup, .failed, .urgent]) { readsToTheEnd = true }
+        if readsToTheEnd || readiness.contains(.readable) { mayRead = true }
     }
 
     /// Receives what is there. A short read has emptied the socket (epoll(7)): what comes later is a new edge.
@@ -146,7 +154,7 @@ package final class Connection: Pollable, @unchecked Sendable {
     private func receive(into room: UnsafeMutableRawBufferPointer) -> System.Moved {
         let moved = System.receive(fd, room)
         switch moved {
-        case .bytes(let count): if count < room.count, !hasHalfClosed { mayRead = false }
+        case .bytes(let count): if count < room.count, !readsToTheEnd { mayRead = false }
         case .wouldBlock: mayRead = false
         case .end, .failed: break
         }
@@ -184,7 +192,7 @@ package final class Connection: Pollable, @unchecked Sendable {
                 switch receive(into: loop.sealed) {
                 case .bytes(let count): tls.feed(UnsafeRawBufferPointer(rebasing: loop.sealed[..<count]))
                 case .wouldBlock: return
-                case .end: return fail(.tls(TLSError("the other side closed the connection during the TLS handshake")))
+                case .end: return fail(.closedInHandshake)
                 case .failed(let code): return fail(.system(SystemError("recv", code)))
                 }
             case .end, .failed: return fail(.truncated)
@@ -364,6 +372,8 @@ package final class Connection: Pollable, @unchecked Sendable {
         handler = nil
         tls = nil
     }
+
+    package func loopEnded() { close() }
 
     /// Closes so that the peer sees a reset: its bytes did not all arrive.
     package func reset() {

@@ -80,4 +80,6 @@ package final class Listener: Pollable, @unchecked Sendable {
         onAccept = nil
         onExhausted = nil
     }
+
+    package func loopEnded() { close() }
 }

@@ -25,7 +25,7 @@ package final class Resolver: @unchecked Sendable {
         _ host: String, port: UInt16, on loop: Loop,
         answer: @escaping (Result<[SocketAddress], ConnectionError>) -> Void
     ) {
-        if let address = SocketAddress(numeric: host, port: port) { return answer(.success([address])) }
+        if let known = Self.known(host, port) { return answer(.success(known)) }
         let question = Question(host: host, port: port, answer: answer, loop: loop)
         let code: Int32 = monitor.locked {
             questions.append(question)
@@ -55,23 +55,40 @@ package final class Resolver: @unchecked Sendable {
             }
             guard let next else { return }
             let result = Self.lookUp(next.host, next.port)
-            next.loop.submit { next.answer(result) }
+            // Whoever asked for the same name meanwhile has the same answer.
+            let others = monitor.locked {
+                defer { questions.removeAll { $0.host == next.host } }
+                return questions.filter { $0.host == next.host }
+            }
+            for question in [next] + others {
+                question.loop.submit {
+                    question.answer(
+                        result.map { addresses in
+                            addresses.map { address in
+                                var address = address
+                                address.port = question.port
+                                return address
+                            }
+                        })
+                }
+            }
         }
+    }
+
+    /// What needs no looking up: numbers, and `localhost`, which is this machine whatever a name server says (RFC 6761 §6.3).
+    private static func known(_ host: String, _ port: UInt16) -> [SocketAddress]? {
+        if let address = SocketAddress(numeric: host, port: port) { return [address] }
+        guard host == "localhost" else { return nil }
+        return ["127.0.0.1", "::1"].compactMap { SocketAddress(numeric: $0, port: port) }
     }
 
     /// Blocking; on the resolver's thread, or on a host's that starts a listener by name.
     package static func lookUp(_ host: String, _ port: UInt16) -> Result<[SocketAddress], ConnectionError> {
-        if let address = SocketAddress(numeric: host, port: port) { return .success([address]) }
+        if let known = known(host, port) { return .success(known) }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = Int32(AI_ADDRCONFIG)
         var list: UnsafeMutablePointer<addrinfo>?
-        var code = getaddrinfo(host, nil, &hints, &list)
-        if code == EAI_NONAME {
-            // On a machine with nothing but loopback, AI_ADDRCONFIG hides even localhost.
-            hints.ai_flags = 0
-            code = getaddrinfo(host, nil, &hints, &list)
-        }
+        let code = getaddrinfo(host, nil, &hints, &list)
         guard code == 0 else {
             return .failure(.resolve("'\(host)' cannot be resolved: \(String(cString: gai_strerror(code)))"))
         }

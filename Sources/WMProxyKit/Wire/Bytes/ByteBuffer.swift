@@ -1,6 +1,7 @@
 /// Bytes in transit: appended at the tail, consumed at the head, contiguous throughout.
 ///
-/// Owns its memory and owns none while empty and released, so that an idle connection costs nothing. Not thread-safe:
+/// A caller's mistake is an assertion in debug builds and cut to what there is in release: it must not cost a host its
+/// life. Owns its memory and owns none while empty and released, so that an idle connection costs nothing. Not thread-safe:
 /// it lives where its owner lives. The pointers it hands out are valid until the next mutating call.
 package struct ByteBuffer: ~Copyable {
     private var base: UnsafeMutableRawPointer?
@@ -31,14 +32,14 @@ package struct ByteBuffer: ~Copyable {
 
     /// Counts `size` bytes, written into what `reserve` returned, as waiting.
     package mutating func commit(_ size: Int) {
-        precondition(size >= 0 && size <= capacity - tail, "commit beyond the reserved room")
-        tail += size
+        assert(size >= 0 && size <= capacity - tail, "commit beyond the reserved room")
+        tail += max(0, min(size, capacity - tail))
     }
 
     /// Forgets the first `size` waiting bytes.
     package mutating func consume(_ size: Int) {
-        precondition(size >= 0 && size <= tail - head, "consume beyond the waiting bytes")
-        head += size
+        assert(size >= 0 && size <= tail - head, "consume beyond the waiting bytes")
+        head += max(0, min(size, tail - head))
         if head == tail { (head, tail) = (0, 0) }
     }
 
@@ -51,8 +52,8 @@ package struct ByteBuffer: ~Copyable {
 
     /// Forgets the waiting bytes behind the first `size`.
     package mutating func truncate(to size: Int) {
-        precondition(size >= 0 && size <= tail - head, "truncate beyond the waiting bytes")
-        tail = head + size
+        assert(size >= 0 && size <= tail - head, "truncate beyond the waiting bytes")
+        tail = head + max(0, min(size, tail - head))
         if head == tail { (head, tail) = (0, 0) }
     }
 

@@ -14,8 +14,8 @@ package final class Mux {
 
     /// Frames waiting for the lane.
     package var output = ByteBuffer()
-    /// The lane, which owns this mux and ends all its streams before it goes: never used after that.
-    package unowned(unsafe) let owner: any MuxOwner
+    /// The lane, which owns this mux; nil from its end on, since a stream may keep the mux a little longer.
+    package private(set) unowned(unsafe) var owner: (any MuxOwner)?
     package let role: Role
 
     /// What a new stream may send before credit comes, told by the other side's HELLO or WELCOME.
@@ -64,7 +64,7 @@ package final class Mux {
 
     /// The number of the next stream we open; nil when all are used up and the session has to be renewed.
     package func takeID() -> UInt32? {
-        guard nextID < UInt32.max - 2 else { return nil }
+        guard nextID < UInt32.max - 2, !hasFailed else { return nil }
         defer { nextID += 2 }
         return nextID
     }
@@ -88,7 +88,7 @@ package final class Mux {
         guard streams.removeValue(forKey: stream.id) != nil else { return }
         stream.mux = nil
         if dataStream === stream { dataStream = nil }
-        owner.muxClosed(stream)
+        owner?.muxClosed(stream)
     }
 
     /// The lane is lost: every stream hears it.
@@ -101,8 +101,9 @@ package final class Mux {
         for stream in lost.values {
             stream.mux = nil
             stream.receiveReset(.laneLost, explanation)
-            owner.muxClosed(stream)
+            owner?.muxClosed(stream)
         }
+        owner = nil
     }
 
     /// Resets every stream, as a server or client does that stops.
@@ -145,7 +146,7 @@ package final class Mux {
         let room = output.reserve(FrameHeader.size + length)
         FrameHeader(length: length, type: type, stream: stream).write(to: room)
         output.commit(FrameHeader.size + length)
-        if wasEmpty { owner.muxHasOutput() }
+        if wasEmpty { owner?.muxHasOutput() }
     }
 
     package func write(_ type: FrameType, stream: UInt32 = 0, payload: [UInt8] = []) {
@@ -287,7 +288,7 @@ package final class Mux {
         }
         let bytes = Span<UInt8>(_unsafeBytes: payload)
         guard header.type.belongsToStream else {
-            try owner.muxReceived(header.type, bytes)
+            try owner?.muxReceived(header.type, bytes)
             return
         }
         if header.type == .open {
@@ -336,7 +337,7 @@ package final class Mux {
         let isPeers = (id & 1 == 0) != (role == .server)
         guard isPeers, id > highestPeerID else { throw ProtocolViolation("OPEN of stream \(id) out of order") }
         highestPeerID = id
-        guard let stream = owner.muxOpened(id, message) else { return }
+        guard let stream = owner?.muxOpened(id, message) else { return }
         streams[id] = stream
         stream.start()
     }
