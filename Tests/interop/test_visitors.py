@@ -168,7 +168,7 @@ def test_an_idle_connection_is_closed_also_after_a_slow_answer(
     server = start_server(idle_timeout="1s")
     start_client(server, mapping(echo_http().address))
     with connect(server.address("map_http_bind")) as visitor:
-        visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         answer, body = raw_request(visitor, f"GET /bytes?size=3000000 HTTP/1.1\nHost: {HOST}")
         assert answer.status == 200 and len(body) == 3_000_000
         assert closed_by_peer(visitor)
