@@ -13,9 +13,8 @@ package final class HostedClient: Sendable {
 
     /// Starts it.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
-    ///   - file: where that came from, for messages.
-    ///   - engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - file: where that came from, for messages. /
+    //- engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
     /// - Throws: `.configuration`, `.certificate`, `.file` and the codes of this machine. Nothing is left running.
     package init(_ configuration: [UInt8], file: String?, on engine: TunnelEngine?) throws(TunnelError) {
         let options = try Parsed.take { () throws(ConfigError) in

@@ -135,8 +135,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
         if pending.isEmpty { shutDown() } else { limitFarewell() }
     }
 
-    /// While the stream goes on, a reader may rest for as long as it likes. Once it is over, nobody else waits for these bytes,
-    /// and a reader that takes none of them does not want them.
+    /// While the stream goes on, a reader may rest for as long as it likes. Once it is over, nobody else waits for
+    /// these bytes, and a reader that takes none of them does not want them.
     private func limitFarewell() {
         guard let connection, isClosed, hasReceivedEnd, farewell == nil || farewell?.isSet == false else { return }
         let timer = farewell ?? Timer(on: connection.loop) { [weak self] in self?.close(resetting: true) }

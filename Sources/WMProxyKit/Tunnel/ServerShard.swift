@@ -155,7 +155,8 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
     }
 
     private func checkDrained() {
-        guard drained != nil, visitors.isEmpty, pipes.isEmpty, sessions.values.allSatisfy({ $0.streamCount == 0 }) else { return }
+        guard drained != nil, visitors.isEmpty, pipes.isEmpty, sessions.values.allSatisfy({ $0.streamCount == 0 })
+        else { return }
         cut()
     }
 

@@ -132,7 +132,8 @@ public final class TunnelEngine: @unchecked Sendable {
             return engine
         }
         while true {
-            // No lock is taken inside another: a fork, which takes all of them, must not meet one that waits for the next.
+            // No lock is taken inside another: a fork, which takes all of them, must not meet one that waits for the
+            // next.
             if let engine = shared.withLock({ $0 }), engine.process == getpid() {
                 if (try? engine.retainUser()) != nil { return engine }
             }

@@ -155,7 +155,8 @@ extension HTTPVisitor {
         // Nothing of the lost exchange may reach the next one, on either side.
         forgetExchange()
         guard lost.isReused, wasSilent else { return refuse(status, cause, retryAfter: retryAfter) }
-        guard let again, let id = lost.route.session, let session = shard.session(id), session.serves(lost.route.mapping)
+        guard let again, let id = lost.route.session, let session = shard.session(id),
+            session.serves(lost.route.mapping)
         else {
             // RFC 9112 §9.3.1: the visitor sees a connection that closed between requests and may ask again by itself.
             if again == nil, status == 502 { return close() }

@@ -134,7 +134,8 @@ package final class Connection: Pollable, @unchecked Sendable {
                 flushSealed()
                 if sealed.isEmpty { handler?.connectionWritable() }
             }
-            guard state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed, .hangup, .failed, .urgent]) else {
+            guard state == .open, !readiness.isDisjoint(with: [.readable, .halfClosed, .hangup, .failed, .urgent])
+            else {
                 return
             }
             noteReadable(readiness)

@@ -75,7 +75,8 @@ package final class Resolver: @unchecked Sendable {
         }
     }
 
-    /// What needs no looking up: numbers, and `localhost`, which is this machine whatever a name server says (RFC 6761 §6.3).
+    /// What needs no looking up: numbers, and `localhost`, which is this machine whatever a name server says (RFC 6761
+    /// §6.3).
     private static func known(_ host: String, _ port: UInt16) -> [SocketAddress]? {
         if let address = SocketAddress(numeric: host, port: port) { return [address] }
         guard host == "localhost" else { return nil }

@@ -1,8 +1,8 @@
 /// Bytes in transit: appended at the tail, consumed at the head, contiguous throughout.
 ///
 /// A caller's mistake is an assertion in debug builds and cut to what there is in release: it must not cost a host its
-/// life. Owns its memory and owns none while empty and released, so that an idle connection costs nothing. Not thread-safe:
-/// it lives where its owner lives. The pointers it hands out are valid until the next mutating call.
+/// life. Owns its memory and owns none while empty and released, so that an idle connection costs nothing. Not
+/// thread-safe: it lives where its owner lives. The pointers it hands out are valid until the next mutating call.
 package struct ByteBuffer: ~Copyable {
     private var base: UnsafeMutableRawPointer?
     private var capacity = 0
