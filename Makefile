@@ -72,7 +72,8 @@ dist/lib/pkgconfig/wmproxy.pc: packaging/wmproxy.pc.in include/wmproxy.h
 	    -e 's|@VERSION@|$(VERSION)|' $< >$@
 
 .PHONY: install
-install: build ## install under PREFIX (/usr/local), staged in DESTDIR
+install: ## install what `make build` made under PREFIX (/usr/local), staged in DESTDIR
+	@test -e $(LIBRARY) || $(MAKE) build
 	@install -D -m 644 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libwmproxy.so.$(VERSION)
 	@ln -sf libwmproxy.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	@ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libwmproxy.so

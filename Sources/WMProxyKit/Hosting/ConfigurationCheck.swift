@@ -32,6 +32,7 @@ public struct ConfigurationCheck: Sendable, Equatable {
             let options = try Parsed.silently { () throws(ConfigError) in
                 try ServerOptions.parse(bytes: configuration, file: file)
             }
+            try Self.check(threads: options.threads)
             for files in [options.mapCertificate, options.certificate].compactMap({ $0 }) {
                 _ = try Self.certified { () throws(TLSError) in
                     try Certificate.load(chain: files.certificate, key: files.key)
@@ -41,12 +42,18 @@ public struct ConfigurationCheck: Sendable, Equatable {
             let options = try Parsed.silently { () throws(ConfigError) in
                 try ClientOptions.parse(bytes: configuration, file: file)
             }
+            try Self.check(threads: options.threads)
             if case .file(let path) = options.authority {
                 _ = try Self.certified { () throws(TLSError) in
                     try TLSContext.tunnelClient(TLSContext.Trust(authorities: path, host: options.server.host))
                 }
             }
         }
+    }
+
+    /// As an engine would.
+    private static func check(threads: Int?) throws(TunnelError) {
+        if threads == 0 { throw TunnelEngine.hostDrivenIsLater }
     }
 
     private static func certified<R>(_ body: () throws(TLSError) -> R) throws(TunnelError) -> R {

@@ -41,6 +41,10 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     /// All that have a connection or are to have one, also those whose stream has ended before it took all.
     private var pipes: [ObjectIdentifier: PipeStream] = [:]
     private var backoff = Backoff()
+    /// For mappings that another client holds: it may leave.
+    private var offerBackoff = Backoff()
+    private var offerTimer: Timer?
+    private var upSince: Int64 = 0
     private var retryTimer: Timer?
     private var loginTimer: Timer?
     private var lastLogged = ""
@@ -53,6 +57,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     /// From the connection to the server's welcome.
     private static let loginTimeout = 10_000
+    /// A session that lived this long, nanoseconds, was a good one.
+    private static let stableAfter: Int64 = 5_000_000_000
 
     init(_ options: ClientOptions, engine: TunnelEngine) throws(TunnelError) {
         self.options = options
@@ -92,6 +98,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         whileRunning = self
         loop.submit { [self] in
             retryTimer = Timer(on: loop) { [weak self] in self?.connect() }
+            offerTimer = Timer(on: loop) { [weak self] in self?.offerAgain() }
             loginTimer = Timer(on: loop) { [weak self] in self?.loginExpired() }
             for mapping in options.mappings { add(mapping) }
             connect()
@@ -224,7 +231,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         }
         loginTimer?.unset()
         state = .up
-        backoff.reset()
+        upSince = loop.now
         lane?.open(peerWindow: welcome.window)
         counters.sessions.add(1)
         counters.sessionsTotal.add(1)
@@ -249,6 +256,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         case .up, .leaving:
             counters.sessions.add(-1)
             state = .down
+            offerTimer?.unset()
+            // One that logs us in and drops us at once is no better than one that does not answer.
+            if loop.now - upSince > Self.stableAfter { backoff.reset() }
             let error = TunnelError(reason.code ?? .closed, "the session with \(options.server) is lost: \(reason)")
             board.setDown(error)
             events.post(
@@ -256,7 +266,8 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             retry(after: error)
         case .awaitsChallenge, .awaitsWelcome:
             state = .down
-            let hint = tls == nil ? ": does the server want TLS ('ts: true')?" : ""
+            let isCutOff = if case .violation = reason { false } else { true }
+            let hint = tls == nil && isCutOff ? ": does the server want TLS ('ts: true')?" : ""
             let error =
                 refused ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)\(hint)")
             refused = nil
@@ -311,8 +322,13 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
             Map(id: mapping.id, name: mapping.options.name, mode: mode, domain: mapping.options.domain ?? ""))
     }
 
+    private func offerAgain() {
+        guard case .up = state else { return }
+        for mapping in mappings.values where mapping.state == .refused { offer(mapping) }
+    }
+
     private func receive(_ mapped: Mapped) {
-        guard let mapping = mappings[mapped.id], mapping.state == .pending else { return }
+        guard let mapping = mappings[mapped.id], mapping.state == .pending || mapping.state == .refused else { return }
         mappings[mapped.id]?.state = .up
         counters.mappings.add(1)
         let name = mapping.options.name
@@ -325,6 +341,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private func receive(_ refusal: MapRefused) {
         guard let mapping = mappings[refusal.id], mapping.state != .removing else { return }
+        // The holder may leave: asked again, and told of once.
+        if refusal.code == .taken { offerTimer?.set(after: 1000 + offerBackoff.next(now: loop.now)) }
+        guard mapping.state != .refused else { return }
         if mapping.state == .up { counters.mappings.add(-1) }
         mappings[refusal.id]?.state = .refused
         let name = mapping.options.name
@@ -454,6 +473,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
     private func beginStop(_ milliseconds: Int, _ done: @escaping () -> Void) {
         drained = done
         retryTimer?.cancel()
+        offerTimer?.cancel()
         switch (state, lane) {
         case (.up, let lane?): for mapping in mappings.values { lane.mux.write(Unmap(id: mapping.id)) }
         case (.leaving, _?): break

@@ -23,6 +23,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
     private var pending = ByteBuffer()
     private var hasShutDown = false
     private var isOver = false
+    /// Bytes taken since one last had to wait.
+    private var smooth = 0
     private var farewell: Timer?
     /// Makes the connection to join; given up with the stream.
     var dialer: Dialer?
@@ -31,6 +33,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     /// The most that one connection sends in its turn.
     private static let quantum = 256 * 1024
+    /// As far as a window widens.
+    private static let widestWindow = 2 * 1024 * 1024
     /// For a reader's next bytes, after the stream has ended.
     private static let farewellTimeout = 30_000
 
@@ -106,9 +110,20 @@ final class PipeStream: MuxStream, ConnectionHandler {
             }
         }
         if taken > 0 { consumed(taken) }
-        guard taken < bytes.count else { return }
+        guard taken < bytes.count else { return widenIfSmooth(by: taken) }
+        smooth = 0
         pending.append(UnsafeRawBufferPointer(rebasing: bytes[taken...]))
         counters.queuedBytes.add(bytes.count - taken)
+    }
+
+    /// A reader that has taken two windows without a pause gets a wider one: the sender waits less for credit. One that
+    /// never reads holds no more than the first.
+    private func widenIfSmooth(by count: Int) {
+        guard windowSize < Self.widestWindow else { return }
+        smooth += count
+        guard smooth >= 2 * windowSize else { return }
+        smooth = 0
+        widenWindow(to: 2 * windowSize)
     }
 
     func connectionWritable() { drain() }

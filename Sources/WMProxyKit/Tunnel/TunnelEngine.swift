@@ -21,7 +21,7 @@ public final class TunnelEngine: @unchecked Sendable {
 
     init(_ options: EngineOptions) throws(TunnelError) {
         if options.threads == 0 {
-            throw TunnelError(.configuration, "'threads: 0' (host-driven) is not available in this version yet")
+            throw Self.hostDrivenIsLater
         }
         most = options.threads ?? min(4, max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
         TunnelEngine.all.withLock { $0.append(Weak(engine: self)) }
@@ -33,6 +33,9 @@ public final class TunnelEngine: @unchecked Sendable {
     public convenience init(_ configuration: String) throws(TunnelError) {
         try self.init(try Parsed.take { () throws(ConfigError) in try EngineOptions.parse(configuration) })
     }
+
+    static let hostDrivenIsLater = TunnelError(
+        .configuration, "'threads: 0' (host-driven) is not available in this version yet")
 
     deinit { _ = stop(within: 2000) }
 

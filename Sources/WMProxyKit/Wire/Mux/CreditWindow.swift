@@ -32,7 +32,8 @@ package struct ReceiveWindow: Equatable {
     package private(set) var available: Int
     /// Consumed here, not yet told to the peer.
     private var owed = 0
-    private let size: Int
+    /// What the peer may send ahead in all.
+    package private(set) var size: Int
 
     package init(size: Int) {
         available = size
@@ -49,6 +50,18 @@ package struct ReceiveWindow: Equatable {
         available -= charge
         // What the frame cost beyond its bytes holds no memory here: it is owed back at once.
         owed += charge - length
+    }
+
+    /// Lets the peer send `size` bytes ahead, at most `ProtocolLimits.maxWindow`; never fewer than before. Returns the
+    /// credit to send now.
+    package mutating func widen(to size: Int) -> UInt32 {
+        let wider = min(size, ProtocolLimits.maxWindow)
+        guard wider > self.size else { return 0 }
+        let increment = wider - self.size + owed
+        self.size = wider
+        owed = 0
+        available += increment
+        return UInt32(truncatingIfNeeded: increment)
     }
 
     /// `count` bytes have been passed on. Returns the credit to send now, or 0: it is told in portions of a quarter of

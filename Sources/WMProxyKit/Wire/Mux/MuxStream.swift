@@ -104,6 +104,16 @@ open class MuxStream {
         if increment > 0 { mux.write(.credit, stream: id, number: increment) }
     }
 
+    /// What the other side may send ahead.
+    package final var windowSize: Int { receiveWindow.size }
+
+    /// Lets the other side send `size` bytes ahead instead of `windowSize`.
+    package final func widenWindow(to size: Int) {
+        guard let mux, !hasReceivedEnd else { return }
+        let increment = receiveWindow.widen(to: size)
+        if increment > 0 { mux.write(.credit, stream: id, number: increment) }
+    }
+
     /// Accepts a stream the other side has opened.
     package final func sendOpened() {
         mux?.write(.opened, stream: id)
