@@ -90,8 +90,8 @@ extension Option {
         - An empty value (nothing, `""`, `null` or `~`) means the default.
         - A key that is not known, appears twice, or has a value of the wrong type is an error. It names the file, the
           line and the column, and the key that was probably meant.
-        - A key marked *not active yet* is checked like the others; setting it gives a warning, and nothing else: `allow`,
-          `deny`, `users` and `two_way_tls` keep nobody out yet.
+        - A key marked *not active yet* is checked like the others; setting it gives a warning, and nothing else:
+          `allow`, `deny`, `users` and `two_way_tls` keep nobody out yet.
         - Without `mode`, a text with `server` or `mappings` is a client's; else one with `bind_addr` or a key that
           begins with `map_` is a server's.
         - One document of at most 1 MiB, 32 levels and 100,000 values; no anchors, aliases or tags.

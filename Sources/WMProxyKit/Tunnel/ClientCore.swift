@@ -66,20 +66,7 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         do {
             events = try EventQueue()
             loop = try engine.clientLoop()
-            if options.usesTLS {
-                let authorities: String? =
-                    switch options.authority {
-                    case .system: ""
-                    case .file(let path): path
-                    case nil: nil
-                    }
-                let trust = TLSContext.Trust(
-                    authorities: authorities, host: options.domain ?? options.server.host,
-                    fingerprint: options.fingerprint.map { "sha256:" + Digest.hex($0) })
-                tls = (try TLSContext.tunnelClient(trust), trust)
-            } else {
-                tls = nil
-            }
+            tls = try options.makeTLS()
         } catch let error as SystemError {
             throw TunnelError(error, doing: "cannot start the engine")
         } catch let error as TLSError {
@@ -133,17 +120,9 @@ final class ClientCore: LaneOwner, PipeOwner, @unchecked Sendable {
         case .failure(let error):
             state = .down
             var message = "cannot reach the server at \(options.server): \(error)"
-            message += Self.hint(error)
+            message += error.hint
             failed(TunnelError(TunnelError.Code(error), message))
         }
-    }
-
-    /// The likeliest reason, where there is one.
-    private static func hint(_ error: ConnectionError) -> String {
-        let text = error.description
-        let isMismatch = ["wrong version number", "alert protocol version"].contains(where: text.contains)
-        guard isMismatch || error == .closedInHandshake else { return "" }
-        return ": does the server have 'tc: true', and is this its bind_addr?"
     }
 
     private func logIn(_ connection: Connection) {
