@@ -10,7 +10,7 @@ import requests
 
 import wmproxy
 from conftest import TOKEN
-from services import EchoHTTP, EchoTCP, refusing_address
+from services import EchoHTTP, EchoTCP, mapping, refusing_address
 from support import DEADLINE, connect, read_exactly, turned_away, wait_for_event, wait_for_stats
 from wmproxy import EventKind
 
@@ -154,3 +154,16 @@ def test_visitors_who_come_while_it_is_away_are_turned_away_at_once(start_server
     client.stop()
     wait_for_event(server, EventKind.SESSION_DOWN)
     turned_away(server.address("map_tcp_bind"))
+
+
+def test_a_name_in_use_is_had_when_its_holder_leaves(
+    start_server: Any, start_client: Any, echo_http: Callable[..., EchoHTTP]
+) -> None:
+    server = start_server()
+    first = start_client(server, mapping(echo_http().address))
+    second = start_client(server, mapping(echo_http().address), ready=False)
+    with pytest.raises(wmproxy.AlreadyExistsError):
+        second.wait_ready(DEADLINE)
+    first.stop(0)
+    wait_for_event(second, EventKind.MAPPING_UP)
+    second.wait_ready(DEADLINE)
