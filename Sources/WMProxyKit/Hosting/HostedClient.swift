@@ -6,29 +6,22 @@ import WMPIO
 /// dropping the last reference does not end it.
 package final class HostedClient: Sendable {
     private let core: ClientCore
-    private let engine: TunnelEngine
-    private let engineIsOwn: Bool
+    private let lease: EngineLease
     private let statisticsCallback = StatisticsCallback()
     private let stopState = StopState()
 
-    /// Starts it.
-    /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - file: where that came from, for messages. /
-    //- engine: whose threads to use; nil: the process-wide one, or one of its own if the configuration has `threads`.
+    /// Starts it with `configuration`, YAML or JSON in the words of docs/CONFIG.md, which came from `file`; on `engine`,
+    /// or as `EngineLease` says.
     /// - Throws: `.configuration`, `.certificate`, `.file` and the codes of this machine. Nothing is left running.
     package init(_ configuration: [UInt8], file: String?, on engine: TunnelEngine?) throws(TunnelError) {
         let options = try Parsed.take { () throws(ConfigError) in
             try ClientOptions.parse(bytes: configuration, file: file)
         }
-        let own =
-            engine == nil && options.threads != nil ? try TunnelEngine(EngineOptions(threads: options.threads)) : nil
-        engineIsOwn = own != nil
-        self.engine = try TunnelEngine.retained(own ?? engine)
+        lease = try EngineLease(engine, threads: options.threads)
         do throws(TunnelError) {
-            core = try ClientCore(options, engine: self.engine)
+            core = try ClientCore(options, engine: lease.engine)
         } catch {
-            self.engine.releaseUser()
-            if let own { try? own.destroy() }
+            lease.end()
             throw error
         }
         core.start()
@@ -95,15 +88,10 @@ package final class HostedClient: Sendable {
     /// Takes no more visitors, lets those who are there finish for `drain` milliseconds at most (negative: no limit),
     /// then ends the session. Blocks its thread. Once.
     package func stop(drain milliseconds: Int) throws(TunnelError) {
-        guard !Notifier.shared.isCurrent else {
-            throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")
-        }
         try stopState.run { () throws(TunnelError) in
             statisticsCallback.close()
             try core.stop(drain: milliseconds)
-            engine.releaseUser()
-            if engineIsOwn { try? engine.destroy() }
+            lease.end()
         }
     }
-
 }

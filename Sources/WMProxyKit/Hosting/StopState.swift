@@ -5,8 +5,11 @@ final class StopState: Sendable {
     private enum State { case running, stopping, stopped }
     private let state = Guarded(State.running)
 
-    /// - Throws: `.badState` when it is being stopped, or has been.
+    /// - Throws: `.badState` when it is being stopped, or has been; `.wouldDeadlock` in a callback.
     func run(_ stop: () throws(TunnelError) -> Void) throws(TunnelError) {
+        guard !Notifier.shared.isCurrent else {
+            throw TunnelError(.wouldDeadlock, "stop is called from a callback: it would wait for itself")
+        }
         let before = state.withLock { state in
             defer { if state == .running { state = .stopping } }
             return state

@@ -9,8 +9,8 @@ public final class TunnelClient: Sendable {
 
     /// Starts a client; connecting goes on in the background.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - engine: whose threads to use; nil: the
-    //process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
+    ///   - engine: whose threads to use; nil: one of its own if the configuration has `threads`, else the process-wide.
     /// - Throws: `.configuration`, `.certificate` and the codes of this machine.
     public init(_ configuration: String, on engine: TunnelEngine? = nil) throws(TunnelError) {
         hosted = try HostedClient(Array(configuration.utf8), file: nil, on: engine)

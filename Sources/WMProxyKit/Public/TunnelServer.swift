@@ -8,8 +8,8 @@ public final class TunnelServer: Sendable {
 
     /// Starts a server; when this returns, every port is open.
     /// - Parameters:
-    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md. /   - engine: whose threads to use; nil: the
-    //process-wide one, or one of its own if the configuration has `threads`.
+    ///   - configuration: YAML or JSON, the words of docs/CONFIG.md.
+    ///   - engine: whose threads to use; nil: one of its own if the configuration has `threads`, else the process-wide.
     /// - Throws: `.configuration`, `.certificate`, `.addressInUse` and the other codes of this machine. Nothing is left
     ///   running.
     public init(_ configuration: String, on engine: TunnelEngine? = nil) throws(TunnelError) {
