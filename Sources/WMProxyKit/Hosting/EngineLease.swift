@@ -3,7 +3,8 @@ struct EngineLease: Sendable {
     let engine: TunnelEngine
     private let isOwn: Bool
 
-    /// On `engine`; if that is nil, on one of its own when its configuration has `threads`, else on the process-wide one.
+    /// On `engine`; if that is nil, on one of its own when its configuration has `threads`, else on the process-wide
+    /// one.
     init(_ engine: TunnelEngine?, threads: Int?) throws(TunnelError) {
         isOwn = engine == nil && threads != nil
         self.engine = try TunnelEngine.retained(isOwn ? TunnelEngine(EngineOptions(threads: threads)) : engine)

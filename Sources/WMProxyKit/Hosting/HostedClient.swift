@@ -10,8 +10,8 @@ package final class HostedClient: Sendable {
     private let statisticsCallback = StatisticsCallback()
     private let stopState = StopState()
 
-    /// Starts it with `configuration`, YAML or JSON in the words of docs/CONFIG.md, which came from `file`; on `engine`,
-    /// or as `EngineLease` says.
+    /// Starts it with `configuration`, YAML or JSON in the words of docs/CONFIG.md, which came from `file`; on
+    /// `engine`, or as `EngineLease` says.
     /// - Throws: `.configuration`, `.certificate`, `.file` and the codes of this machine. Nothing is left running.
     package init(_ configuration: [UInt8], file: String?, on engine: TunnelEngine?) throws(TunnelError) {
         let options = try Parsed.take { () throws(ConfigError) in
