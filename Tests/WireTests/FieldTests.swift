@@ -33,6 +33,16 @@ struct FieldTests {
         #expect(try fields.bytes(0, max: 0) == [])
     }
 
+    @Test("of all keys at once are read, and one more stands twice")
+    func everyKey() throws {
+        let payload = (UInt8.min...UInt8.max).flatMap { [$0, 0, 1, ~$0] as [UInt8] }
+        let fields = try reader(payload)
+        for key in UInt8.min...UInt8.max { #expect(try fields.bytes(key, max: 1) == [~key]) }
+        for key in UInt8.min...UInt8.max {
+            #expect(throws: ProtocolViolation("field \(key) stands twice")) { try reader(payload + [key, 0, 0]) }
+        }
+    }
+
     @Test("that are absent are empty, or what the reader says")
     func absent() throws {
         let fields = try reader([])
@@ -47,7 +57,7 @@ struct FieldTests {
         "that are cut short, too long or there twice are violations",
         arguments: [
             [1], [1, 0], [1, 0, 1], [1, 0, 2, 0], [1, 1, 0, 0], [1, 0xFF, 0xFF], [1, 0, 0, 1, 0, 0],
-            [200, 0, 0, 200, 0, 0],
+            [200, 0, 0, 200, 0, 0], [63, 0, 0, 64, 0, 0, 63, 0, 0], [255, 0, 1, 7, 0, 0, 0, 255, 0, 1, 7],
         ] as [[UInt8]])
     func malformed(payload: [UInt8]) {
         #expect(throws: ProtocolViolation.self) { try reader(payload) }

@@ -18,15 +18,20 @@ struct MessageTests {
         try roundTrip(
             Hello(
                 clientID: text(64), user: text(255), nonce: pattern(64), window: UInt32(ProtocolLimits.maxWindow),
-                agent: text(128)))
+                agent: text(128), session: pattern(16)))
         try roundTrip(Challenge(nonce: pattern(16)))
         try roundTrip(Challenge(nonce: pattern(64)))
         try roundTrip(Login(proof: []))
         try roundTrip(Login(proof: pattern(64)))
         try roundTrip(Welcome(proof: [], window: 0, serverID: ""))
         try roundTrip(Welcome(proof: pattern(64), window: UInt32(ProtocolLimits.maxWindow), serverID: text(64)))
-        for mode in [Map.Mode.tcp, .http, .https] {
-            try roundTrip(Map(id: .max, name: text(64), mode: mode, domain: text(255)))
+        try roundTrip(
+            Welcome(proof: pattern(32), window: 1, serverID: "1", session: pattern(16), lanes: .max))
+        for mode in [Map.Mode.tcp, .http, .https, .udp] {
+            try roundTrip(
+                Map(
+                    id: .max, name: text(64), mode: mode, domain: text(255), remote: text(261), idle: .max,
+                    lastPort: .max))
         }
         try roundTrip(Map(id: 0, name: "a", mode: .tcp, domain: ""))
         try roundTrip(Mapped(id: 1, address: text(1024)))
@@ -43,7 +48,7 @@ struct MessageTests {
         let long = String(repeating: "x", count: 255)
         let hello = Hello(
             clientID: String(long.prefix(64)), user: long, nonce: pattern(64), window: 0,
-            agent: String(long.prefix(128)))
+            agent: String(long.prefix(128)), session: pattern(16))
         #expect(hello.payload.count <= ProtocolLimits.maxLoginFrame)
     }
 
@@ -58,6 +63,13 @@ struct MessageTests {
         #expect(refused(Hello(clientID: "a", user: "", nonce: pattern(65), window: 1, agent: "")))
         #expect(refused(Hello(clientID: "a", user: "", nonce: nonce, window: 16_777_217, agent: "")))
         #expect(refused(Hello(clientID: "a", user: "", nonce: nonce, window: 1, agent: text(129))))
+        for size in [1, 15, 17] {
+            #expect(
+                refused(Hello(clientID: "a", user: "", nonce: nonce, window: 1, agent: "", session: pattern(size))))
+            #expect(refused(Welcome(proof: [], window: 1, serverID: "", session: pattern(size))))
+        }
+        #expect(refused(Welcome(proof: [], window: 1, serverID: "", session: pattern(16), lanes: 0)))
+        #expect(refused(Map(id: 1, name: "a", mode: .tcp, domain: "", remote: text(262))))
         #expect(refused(Challenge(nonce: pattern(15))) && refused(Challenge(nonce: pattern(65))))
         #expect(refused(Login(proof: pattern(65))))
         #expect(refused(Welcome(proof: pattern(65), window: 1, serverID: "")))
@@ -92,6 +104,39 @@ struct MessageTests {
         }
     }
 
+    @Test("without what came later read as an older peer means them, and are written so")
+    func olderPeers() throws {
+        let welcome = Welcome(proof: [], window: 7, serverID: "1")
+        #expect(welcome.session.isEmpty && welcome.lanes == 1)
+        #expect(welcome.payload == [2, 0, 4, 0, 0, 0, 7, 3, 0, 1, 0x31])
+        let map = Map(id: 1, name: "a", mode: .tcp, domain: "")
+        #expect(map.remote == "" && map.idle == 0 && map.lastPort == 0)
+        #expect(map.payload == [1, 0, 4, 0, 0, 0, 1, 2, 0, 1, 0x61, 3, 0, 1, 1])
+        let hello = Hello(clientID: "a", user: "", nonce: pattern(16), window: 7, agent: "")
+        #expect(try Hello(payload: hello.payload.span).session.isEmpty && FieldReader(hello.payload.span).lacks(6))
+    }
+
+    @Test("of a visitor are read where they stand just as by their fields")
+    func openInPlace() throws {
+        var random = SeededRandom()
+        print("open: seed \(random.seed)")
+        let good = Open(mapping: 0x0102_0304, visitor: "[2001:db8::7]:49152").payload
+        for _ in 0..<5000 {
+            var payload = good + [9, 0, 1, 7]
+            for _ in 0..<Int.random(in: 0...3, using: &random) {
+                payload[Int.random(in: payload.indices, using: &random)] = .random(in: 0...255, using: &random)
+            }
+            payload.removeLast(Int.random(in: 0...3, using: &random) * 2)
+            var expected: Open?
+            if let fields = try? FieldReader(payload.span), let mapping = try? fields.number(1, as: UInt32.self),
+                let visitor = try? fields.text(2, max: 128)
+            {
+                expected = Open(mapping: mapping, visitor: visitor)
+            }
+            #expect((try? Open(payload: payload.span)) == expected, "\(payload)")
+        }
+    }
+
     @Test("with fields of a later version are read as if these were not there")
     func laterFields() throws {
         let message = Open(mapping: 9, visitor: "203.0.113.7:1")
@@ -105,6 +150,9 @@ struct MessageTests {
         let messages: [[UInt8]] = [
             Hello(clientID: "ä", user: "u", nonce: nonce, window: 1, agent: "x").payload,
             Map(id: 1, name: "web", mode: .http, domain: "localhost").payload,
+            Map(id: 1, name: "dns", mode: .udp, domain: "", remote: "[::]:53", idle: 9, lastPort: 53).payload,
+            Welcome(proof: nonce, window: 1, serverID: "1", session: pattern(16), lanes: 4).payload,
+            Open(mapping: 1, visitor: "203.0.113.7:1").payload,
             Refusal(code: .taken, text: "why").payload,
         ]
         for payload in messages {
@@ -116,8 +164,13 @@ struct MessageTests {
                     _ = try? Map(payload: changed.span)
                     _ = try? Refusal(payload: changed.span)
                     _ = try? Welcome(payload: changed.span)
+                    _ = try? Open(payload: changed.span)
                 }
             }
         }
     }
+}
+
+extension FieldReader {
+    fileprivate func lacks(_ key: UInt8) throws -> Bool { try bytes(key, max: .max).isEmpty }
 }

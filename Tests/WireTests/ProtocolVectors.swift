@@ -26,6 +26,12 @@ struct ProtocolVector: CustomStringConvertible {
         try text(key).split(separator: " ").map { try #require(UInt8($0, radix: 16), "\(name): '\($0)'") }
     }
 
+    /// Fields that are left out of a vector where they are left out of its bytes.
+    private func bytesIfAny(_ key: String) throws -> [UInt8] { self[key] == nil ? [] : try bytes(key) }
+    private func numberIfAny<T: FixedWidthInteger>(_ key: String) throws -> T? {
+        self[key] == nil ? nil : try number(key)
+    }
+
     var sender: Mux.Role? { self["from"] == "server" ? .server : self["from"] == "client" ? .client : nil }
     var receiver: Mux.Role? { sender.map { $0 == .server ? .client : .server } }
 
@@ -64,15 +70,19 @@ struct ProtocolVector: CustomStringConvertible {
         case .hello:
             Hello(
                 clientID: try text("client_id"), user: try text("user"), nonce: try bytes("nonce"),
-                window: try number("window"), agent: try text("agent"))
+                window: try number("window"), agent: try text("agent"), session: try bytesIfAny("session"))
         case .challenge: Challenge(nonce: try bytes("nonce"))
         case .login: Login(proof: try bytes("proof"))
         case .welcome:
-            Welcome(proof: try bytes("proof"), window: try number("window"), serverID: try text("server_id"))
+            Welcome(
+                proof: try bytes("proof"), window: try number("window"), serverID: try text("server_id"),
+                session: try bytesIfAny("session"), lanes: try numberIfAny("lanes") ?? 1)
         case .map:
             Map(
                 id: try number("id"), name: try text("name"),
-                mode: Map.Mode(rawValue: try number("mode")), domain: try text("domain"))
+                mode: Map.Mode(rawValue: try number("mode")), domain: try text("domain"),
+                remote: self["remote"] ?? "", idle: try numberIfAny("idle") ?? 0,
+                lastPort: try numberIfAny("last_port") ?? 0)
         case .mapped: Mapped(id: try number("id"), address: try text("address"))
         case .mapRefused:
             MapRefused(id: try number("id"), code: SessionError(rawValue: try number("code")), text: try text("text"))

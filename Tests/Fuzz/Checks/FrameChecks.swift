@@ -368,15 +368,24 @@ private struct Book {
         let isRight: Bool
         switch type {
         case 0x10:
-            let known: [UInt8: Fields.Kind] = [1: .text(64), 2: .text(255), 3: .bytes(64), 4: window, 5: .text(128)]
+            let known: [UInt8: Fields.Kind] = [
+                1: .text(64), 2: .text(255), 3: .bytes(64), 4: window, 5: .text(128), 6: .bytes(16),
+            ]
             let fields = Fields(payload, known)
-            isRight = fields.map { !($0.values[1] ?? []).isEmpty && ($0.values[3] ?? []).count >= 16 } ?? false
+            isRight =
+                fields.map {
+                    !($0.values[1] ?? []).isEmpty && ($0.values[3] ?? []).count >= 16 && $0.isSession(6)
+                } ?? false
         case 0x11: isRight = Fields(payload, [1: .bytes(64)]).map { ($0.values[1] ?? []).count >= 16 } ?? false
         case 0x12: isRight = Fields(payload, [1: .bytes(64)]) != nil
-        case 0x13: isRight = Fields(payload, [1: .bytes(64), 2: window, 3: .text(64)]) != nil
+        case 0x13:
+            let fields = Fields(
+                payload, [1: .bytes(64), 2: window, 3: .text(64), 4: .bytes(16), 5: .number(255)])
+            isRight = fields.map { $0.isSession(4) && ($0.values[5] == nil || $0.number(5) > 0) } ?? false
         case 0x14, 0x32: isRight = Fields(payload, [1: u16, 2: .text(512)]) != nil
         case 0x20:
-            let fields = Fields(payload, [1: u32, 2: .text(64), 3: .number(255), 4: .text(255)])
+            let fields = Fields(
+                payload, [1: u32, 2: .text(64), 3: .number(255), 4: .text(255), 5: .text(261), 6: u32, 7: u16])
             isRight = fields.map { !($0.values[2] ?? []).isEmpty } ?? false
         case 0x21: isRight = Fields(payload, [1: u32, 2: .text(1024)]) != nil
         case 0x22: isRight = Fields(payload, [1: u32, 2: u16, 3: .text(512)]) != nil
@@ -432,6 +441,9 @@ private struct Fields {
             }
         }
     }
+
+    /// The name of a session is whole, or there is none.
+    func isSession(_ key: UInt8) -> Bool { [0, 16].contains((values[key] ?? []).count) }
 
     func number(_ key: UInt8) -> UInt64 { (values[key] ?? []).reduce(0) { $0 * 256 + UInt64($1) } }
 }

@@ -1,15 +1,22 @@
 /// The control payloads, one struct each, with its fields' numbers beside it (docs/PROTOCOL.md, "Messages").
 package protocol Message {
     static var type: FrameType { get }
-    init(_ fields: FieldReader) throws(ProtocolViolation)
+    init(payload: Span<UInt8>) throws(ProtocolViolation)
     func write(to fields: inout FieldWriter)
 }
 
-extension Message {
+/// A message that is read by its fields' numbers.
+package protocol FieldMessage: Message {
+    init(_ fields: FieldReader) throws(ProtocolViolation)
+}
+
+extension FieldMessage {
     package init(payload: Span<UInt8>) throws(ProtocolViolation) {
         try self.init(try FieldReader(payload))
     }
+}
 
+extension Message {
     package var payload: [UInt8] {
         var fields = FieldWriter()
         write(to: &fields)
@@ -17,8 +24,19 @@ extension Message {
     }
 }
 
+extension FieldReader {
+    /// The name of a session; none if absent.
+    fileprivate func sessionName(_ key: UInt8) throws(ProtocolViolation) -> [UInt8] {
+        let name = try bytes(key, max: ProtocolLimits.sessionNameSize)
+        guard name.isEmpty || name.count == ProtocolLimits.sessionNameSize else {
+            throw ProtocolViolation("field \(key) is not the name of a session")
+        }
+        return name
+    }
+}
+
 /// Client → server, first: who wants in.
-package struct Hello: Message, Equatable {
+package struct Hello: FieldMessage, Equatable {
     package static let type = FrameType.hello
     /// The client's lasting name for itself, 1 … 64 bytes; with the principal it is the session's identity.
     package var clientID: String
@@ -30,9 +48,14 @@ package struct Hello: Message, Equatable {
     package var window: UInt32
     /// The client's software, for the server's log.
     package var agent: String
+    /// The session that this lane joins, as its WELCOME named it: 16 bytes; none: a new session.
+    package var session: [UInt8]
 
-    package init(clientID: String, user: String, nonce: [UInt8], window: UInt32, agent: String) {
+    package init(
+        clientID: String, user: String, nonce: [UInt8], window: UInt32, agent: String, session: [UInt8] = []
+    ) {
         (self.clientID, self.user, self.nonce, self.window, self.agent) = (clientID, user, nonce, window, agent)
+        self.session = session
     }
 
     package init(_ fields: FieldReader) throws(ProtocolViolation) {
@@ -41,6 +64,7 @@ package struct Hello: Message, Equatable {
         nonce = try fields.bytes(3, max: 64)
         window = try fields.number(4, as: UInt32.self, absent: UInt32(ProtocolLimits.initialWindow))
         agent = try fields.text(5, max: 128)
+        session = try fields.sessionName(6)
         guard !clientID.isEmpty, nonce.count >= 16, window <= ProtocolLimits.maxWindow else {
             throw ProtocolViolation("HELLO without a client id, with a short nonce or too large a window")
         }
@@ -52,11 +76,12 @@ package struct Hello: Message, Equatable {
         fields.add(3, nonce)
         fields.add(4, window)
         fields.add(5, agent)
+        if !session.isEmpty { fields.add(6, session) }
     }
 }
 
 /// Server → client: what the proof must cover.
-package struct Challenge: Message, Equatable {
+package struct Challenge: FieldMessage, Equatable {
     package static let type = FrameType.challenge
     /// 16 … 64 random bytes.
     package var nonce: [UInt8]
@@ -72,7 +97,7 @@ package struct Challenge: Message, Equatable {
 }
 
 /// Client → server: the proof that it holds the secret.
-package struct Login: Message, Equatable {
+package struct Login: FieldMessage, Equatable {
     package static let type = FrameType.login
     /// 32 bytes, or none when the server asks for no secret.
     package var proof: [UInt8]
@@ -85,28 +110,39 @@ package struct Login: Message, Equatable {
 }
 
 /// Server → client: in. The server's own proof comes with it.
-package struct Welcome: Message, Equatable {
+package struct Welcome: FieldMessage, Equatable {
     package static let type = FrameType.welcome
     package var proof: [UInt8]
     /// What the client may send on a new stream before it hears of credit.
     package var window: UInt32
     package var serverID: String
+    /// Names the session for the lanes that join it: 16 random bytes; none from a server that knows one lane only.
+    package var session: [UInt8]
+    /// How many lanes the session may have at once, 1 or more.
+    package var lanes: UInt8
 
-    package init(proof: [UInt8], window: UInt32, serverID: String) {
+    package init(proof: [UInt8], window: UInt32, serverID: String, session: [UInt8] = [], lanes: UInt8 = 1) {
         (self.proof, self.window, self.serverID) = (proof, window, serverID)
+        (self.session, self.lanes) = (session, lanes)
     }
 
     package init(_ fields: FieldReader) throws(ProtocolViolation) {
         proof = try fields.bytes(1, max: 64)
         window = try fields.number(2, as: UInt32.self, absent: UInt32(ProtocolLimits.initialWindow))
         serverID = try fields.text(3, max: 64)
-        guard window <= ProtocolLimits.maxWindow else { throw ProtocolViolation("WELCOME with too large a window") }
+        session = try fields.sessionName(4)
+        lanes = try fields.number(5, as: UInt8.self, absent: 1)
+        guard window <= ProtocolLimits.maxWindow, lanes >= 1 else {
+            throw ProtocolViolation("WELCOME with too large a window, or without a lane")
+        }
     }
 
     package func write(to fields: inout FieldWriter) {
         if !proof.isEmpty { fields.add(1, proof) }
         fields.add(2, window)
         fields.add(3, serverID)
+        if !session.isEmpty { fields.add(4, session) }
+        if lanes != 1 { fields.add(5, lanes) }
     }
 }
 
@@ -126,6 +162,8 @@ package struct SessionError: RawRepresentable, Hashable, Sendable {
     package static let version = SessionError(rawValue: 7)
     /// The client spoke without TLS to a server that wants it.
     package static let encryptionRequired = SessionError(rawValue: 8)
+    /// The lane joins a session that is not, or no longer, there.
+    package static let unknownSession = SessionError(rawValue: 9)
 }
 
 /// A refusal or a farewell: REJECT (login), GO_AWAY (session).
@@ -151,7 +189,7 @@ package struct Refusal: Equatable {
 }
 
 /// Client → server: a service it offers.
-package struct Map: Message, Equatable {
+package struct Map: FieldMessage, Equatable {
     package static let type = FrameType.map
 
     /// How visitors come to it; a server refuses the mapping whose mode it does not know.
@@ -163,6 +201,7 @@ package struct Map: Message, Equatable {
         package static let tcp = Mode(rawValue: 1)
         package static let http = Mode(rawValue: 2)
         package static let https = Mode(rawValue: 3)
+        package static let udp = Mode(rawValue: 4)
     }
 
     /// Chosen by the client, unique within its session; OPEN names it.
@@ -171,9 +210,19 @@ package struct Map: Message, Equatable {
     package var mode: Mode
     /// The host name that routes to it (http, https); "" otherwise.
     package var domain: String
+    /// "host:port": the public port of the mapping's own (tcp, udp), port 0 for any; "" for the server's edge.
+    package var remote: String
+    /// Milliseconds until a silent visitor is forgotten (udp); 0: the server's choice.
+    package var idle: UInt32
+    /// With port 0 in `remote`: the port that the client was given before and would like again; 0: none.
+    package var lastPort: UInt16
 
-    package init(id: UInt32, name: String, mode: Mode, domain: String) {
+    package init(
+        id: UInt32, name: String, mode: Mode, domain: String, remote: String = "", idle: UInt32 = 0,
+        lastPort: UInt16 = 0
+    ) {
         (self.id, self.name, self.mode, self.domain) = (id, name, mode, domain)
+        (self.remote, self.idle, self.lastPort) = (remote, idle, lastPort)
     }
 
     package init(_ fields: FieldReader) throws(ProtocolViolation) {
@@ -181,6 +230,9 @@ package struct Map: Message, Equatable {
         name = try fields.text(2, max: 64)
         mode = Mode(rawValue: try fields.number(3, as: UInt8.self))
         domain = try fields.text(4, max: 255)
+        remote = try fields.text(5, max: ProtocolLimits.maxRemote)
+        idle = try fields.number(6, as: UInt32.self)
+        lastPort = try fields.number(7, as: UInt16.self)
         guard !name.isEmpty else { throw ProtocolViolation("MAP without a name") }
     }
 
@@ -189,11 +241,14 @@ package struct Map: Message, Equatable {
         fields.add(2, name)
         fields.add(3, mode.rawValue)
         fields.add(4, domain)
+        fields.add(5, remote)
+        if idle != 0 { fields.add(6, idle) }
+        if lastPort != 0 { fields.add(7, lastPort) }
     }
 }
 
 /// Server → client: the mapping is in force, and where visitors reach it.
-package struct Mapped: Message, Equatable {
+package struct Mapped: FieldMessage, Equatable {
     package static let type = FrameType.mapped
     package var id: UInt32
     /// "http://localhost:8001 https://localhost:8003" or "127.0.0.1:8002".
@@ -213,7 +268,7 @@ package struct Mapped: Message, Equatable {
 }
 
 /// Server → client: the mapping is not, or no longer, in force.
-package struct MapRefused: Message, Equatable {
+package struct MapRefused: FieldMessage, Equatable {
     package static let type = FrameType.mapRefused
     package var id: UInt32
     package var code: SessionError
@@ -235,7 +290,7 @@ package struct MapRefused: Message, Equatable {
 }
 
 /// Client → server: the mapping ends. The answer, UNMAPPED, is the same payload.
-package struct Unmap: Message, Equatable {
+package struct Unmap: FieldMessage, Equatable {
     package static let type = FrameType.unmap
     package var id: UInt32
 
@@ -256,9 +311,17 @@ package struct Open: Message, Equatable {
 
     package init(mapping: UInt32, visitor: String) { (self.mapping, self.visitor) = (mapping, visitor) }
 
-    package init(_ fields: FieldReader) throws(ProtocolViolation) {
-        mapping = try fields.number(1, as: UInt32.self)
-        visitor = try fields.text(2, max: 128)
+    /// Reads the message where it stands: it comes once per visitor.
+    package init(payload: Span<UInt8>) throws(ProtocolViolation) {
+        (mapping, visitor) = (0, "")
+        var cursor = FieldCursor()
+        while let field = try cursor.next(in: payload) {
+            switch field.key {
+            case 1: mapping = try field.number(in: payload)
+            case 2: visitor = try field.text(in: payload, max: 128)
+            default: break
+            }
+        }
     }
 
     package func write(to fields: inout FieldWriter) {

@@ -11,6 +11,15 @@ package enum ProtocolLimits {
     /// The protocol's name in TLS ALPN (RFC 7301).
     package static let alpn = "wmproxy/1"
 
+    /// Bytes of the name by which a lane joins a session: random, so that nobody guesses another's.
+    package static let sessionNameSize = 16
+
+    /// Longest `remote` of MAP: a host of 255 bytes, a colon and a port.
+    package static let maxRemote = 261
+
+    /// Largest datagram: 65,535 bytes of an IPv4 packet less its headers.
+    package static let maxDatagram = 65_507
+
     /// Longest frame before the login is over: a stranger may cost this much memory and no more.
     package static let maxLoginFrame = 4 * 1024
 
