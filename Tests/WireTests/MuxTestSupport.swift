@@ -49,13 +49,17 @@ final class TestEnd: MuxOwner {
     }
 
     /// Nothing waits to be sent.
-    var isSilent: Bool { mux.output.isEmpty }
-    var waitingBytes: Int { mux.output.count }
+    var isSilent: Bool { !mux.hasOutput }
+    var waitingBytes: Int { mux.output.count + mux.control.count }
 
     /// The next bytes for the other side.
     func takeOutput(_ most: Int = .max) -> [UInt8] {
-        let bytes = Array(mux.output.readable.prefix(most))
-        mux.output.consume(bytes.count)
+        var bytes: [UInt8] = []
+        while bytes.count < most, mux.hasOutput {
+            let piece = mux.nextOutput.prefix(most - bytes.count)
+            bytes += piece
+            mux.taken(piece.count)
+        }
         return bytes
     }
 
@@ -199,7 +203,7 @@ final class TestLane {
     func deliver(from: TestEnd, to: TestEnd) {
         let size = random == nil ? piece : Int.random(in: 1...min(piece, 1 << 20), using: &random!)
         violation = to.receive(from.takeOutput(size)) ?? violation
-        from.mux.isBlocked = !from.mux.output.isEmpty
+        from.mux.isBlocked = from.mux.hasOutput
         if !from.mux.isBlocked { from.mux.serveWaiting() }
     }
 }

@@ -103,8 +103,11 @@ private final class Ear: MuxOwner {
 
     /// Takes the output as a socket would.
     func drain() {
-        hearing.said += mux.output.readable
-        mux.output.consume(mux.output.count)
+        while mux.hasOutput {
+            let output = mux.nextOutput
+            hearing.said += output
+            mux.taken(output.count)
+        }
     }
 
     /// The login is over. Three streams are opened, and a fourth has only its number yet.

@@ -70,7 +70,7 @@ private final class MuxPair {
         end.check(violation == nil, "a fault where there is none: \(violation?.reason ?? "")")
         other.tap()
         // As a lane does it whose socket took so much.
-        end.mux.isBlocked = !end.mux.output.isEmpty
+        end.mux.isBlocked = end.mux.hasOutput
         if !end.mux.isBlocked { end.mux.serveWaiting() }
         end.tap()
     }
@@ -85,7 +85,7 @@ private final class MuxPair {
                 end.consumeAll()
                 deliver(from: end, .max)
             }
-        } while ends.contains { !$0.mux.output.isEmpty || $0.mux.hasWaiting || $0.isHolding }
+        } while ends.contains { $0.mux.hasOutput || $0.mux.hasWaiting || $0.isHolding }
         ends[0].check(ends[0].mux.streamCount == ends[1].mux.streamCount, "the two have other streams")
         for end in ends {
             for stream in end.all {
@@ -117,8 +117,8 @@ private final class PairEnd: MuxOwner {
     private(set) var all: [PairStream] = []
     private(set) var closed = 0
 
-    /// How much of the output has been looked at.
-    private var tapped = 0
+    /// How much of either kind of output has been looked at.
+    private var tapped = (data: 0, control: 0)
     private var saying = FrameSplitter()
     private var hearing = FrameSplitter()
     /// What may be sent on each stream, by the frames alone.
@@ -151,17 +151,26 @@ private final class PairEnd: MuxOwner {
     func consumeAll() { for stream in all { stream.consume(.max) } }
 
     func takeOutput(_ size: Int) -> [UInt8] {
-        let bytes = Array(mux.output.readable.prefix(size))
-        mux.output.consume(bytes.count)
-        if mux.output.isEmpty { mux.output.releaseIfEmpty() }
-        tapped -= bytes.count
+        var bytes: [UInt8] = []
+        while bytes.count < size, mux.hasOutput {
+            let piece = mux.nextOutput.prefix(size - bytes.count)
+            bytes += piece
+            mux.taken(piece.count)
+        }
+        if !mux.hasOutput { mux.releaseOutput() }
+        tapped = (mux.output.count, mux.control.count)
         return bytes
     }
 
     /// Looks at what was said since the last time: nothing but what the other side has to take.
     func tap() {
-        let new = UnsafeRawBufferPointer(rebasing: mux.output.readable[tapped...])
-        tapped = mux.output.count
+        // Data first: it is said before the reset that may overtake it.
+        tap(UnsafeRawBufferPointer(rebasing: mux.output.readable[tapped.data...]))
+        tap(UnsafeRawBufferPointer(rebasing: mux.control.readable[tapped.control...]))
+        tapped = (mux.output.count, mux.control.count)
+    }
+
+    private func tap(_ new: UnsafeRawBufferPointer) {
         saying.split(new) { header, payload in
             let id = header.stream
             if header.type.belongsToStream { check(!over.contains(id), "frame \(header) after the stream is over") }

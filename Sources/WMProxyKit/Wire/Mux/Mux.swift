@@ -12,8 +12,13 @@ package final class Mux {
         case client
     }
 
-    /// Frames waiting for the lane.
-    package var output = ByteBuffer()
+    /// Frames of data, and the ends behind them, waiting for the lane.
+    package internal(set) var output = ByteBuffer()
+    /// All other frames: they go first.
+    package internal(set) var control = ByteBuffer()
+    /// Bytes at the head of `output` that end a frame of which the lane has taken the beginning: nothing may come
+    /// before them.
+    private var unfinished = 0
     /// The lane, which owns this mux; nil from its end on, since a stream may keep the mux a little longer.
     package private(set) unowned(unsafe) var owner: (any MuxOwner)?
     package let role: Role
@@ -22,6 +27,12 @@ package final class Mux {
     package var peerWindow = ProtocolLimits.initialWindow
     /// What we let the other side send on a new stream.
     package let localWindow = ProtocolLimits.initialWindow
+    /// How wide the windows of our streams may become.
+    package var maxWindow = ProtocolLimits.maxWindow
+    /// What pays for wider windows; nil: nothing limits them.
+    package var budget: (any WindowBudget)?
+    /// How long an answer of the other side takes, nanoseconds; 0: not known yet.
+    package var roundTrip: Int64 = 0
     /// Longest control frame now taken; short until the owner says that the login is over.
     package var maxControlFrame = ProtocolLimits.maxLoginFrame
     /// Before the login is over, frames of streams are violations.
@@ -34,8 +45,10 @@ package final class Mux {
     private var streams: [UInt32: MuxStream] = [:]
     private var nextID: UInt32
     private var highestPeerID: UInt32 = 0
-    /// Streams with something to send, served in turn.
-    private var waiting: [MuxStream] = []
+    /// Streams with something to send, served in turn: those of little, then those of much (as RFC 8290 §4 has it for
+    /// the flows of a link).
+    private var waiting = StreamQueue()
+    private var waitingBulk = StreamQueue()
 
     // The frame being read.
     private var gathered = ByteBuffer()
@@ -51,7 +64,10 @@ package final class Mux {
 
     package var streamCount: Int { streams.count }
 
-    package var hasWaiting: Bool { !waiting.isEmpty }
+    package var hasWaiting: Bool { !waiting.isEmpty || !waitingBulk.isEmpty }
+
+    /// How much one stream sends in its turn: less when others wait, so that a turn of each takes less time.
+    package var quantum: Int { waitingBulk.isEmpty ? Self.outputLimit : Self.outputLimit / 4 }
 
     /// Output beyond this waits at its source instead.
     private static let outputLimit = 256 * 1024
@@ -85,7 +101,8 @@ package final class Mux {
     }
 
     func forget(_ stream: MuxStream) {
-        guard streams.removeValue(forKey: stream.id) != nil else { return }
+        guard streams[stream.id] != nil else { return }
+        streams.forget(stream.id)
         stream.mux = nil
         if dataStream === stream { dataStream = nil }
         owner?.muxClosed(stream)
@@ -97,6 +114,7 @@ package final class Mux {
         let lost = streams
         streams.removeAll()
         waiting.removeAll()
+        waitingBulk.removeAll()
         dataStream = nil
         for stream in lost.values {
             stream.mux = nil
@@ -119,54 +137,134 @@ package final class Mux {
     package func wait(_ stream: MuxStream) {
         guard !stream.isWaiting else { return }
         stream.isWaiting = true
-        waiting.append(stream)
+        if stream.isBulk { waitingBulk.append(stream) } else { waiting.append(stream) }
     }
 
     /// The lane has room again: lets the waiting streams send, in turn.
     package func serveWaiting() {
-        // Whoever wants more queues behind those that had nothing yet. `canSend` may lose the lane, and with it the
-        // queue.
-        let turn = waiting.count
-        var served = 0
-        while served < turn, served < waiting.count, hasRoom {
-            let stream = waiting[served]
-            served += 1
-            stream.isWaiting = false
-            if !stream.isClosed { stream.canSend() }
+        // One that sends much has its turn even if those that send little would leave it no room.
+        var turn = waitingBulk.count
+        if turn > 0, hasRoom {
+            serve(waitingBulk.popFirst())
+            turn -= 1
         }
-        waiting.removeFirst(min(served, waiting.count))
+        // Whoever wants more queues behind those that had nothing yet. `canSend` may lose the lane, and with it the
+        // queues.
+        for _ in 0..<waiting.count where hasRoom { serve(waiting.popFirst()) }
+        for _ in 0..<turn where hasRoom { serve(waitingBulk.popFirst()) }
+    }
+
+    private func serve(_ stream: MuxStream?) {
+        guard let stream else { return }
+        stream.isWaiting = false
+        if !stream.isClosed { stream.canSend() }
     }
 
     // MARK: Sending
 
-    /// Frames what stands behind the header room at the output's tail.
+    /// Frames the data that stands behind the header room at the output's tail.
     @inline(__always)
-    func commitFrame(_ type: FrameType, stream: UInt32, length: Int) {
-        let wasEmpty = output.isEmpty
+    func commitData(_ stream: UInt32, length: Int) {
         let room = output.reserve(FrameHeader.size + length)
-        FrameHeader(length: length, type: type, stream: stream).write(to: room)
+        FrameHeader(length: length, type: .data, stream: stream).write(to: room)
+        let wasEmpty = !hasOutput
         output.commit(FrameHeader.size + length)
         if wasEmpty { owner?.muxHasOutput() }
     }
 
-    package func write(_ type: FrameType, stream: UInt32 = 0, payload: [UInt8] = []) {
+    /// An end, behind the data it ends.
+    func writeEnd(_ stream: UInt32) {
+        let wasEmpty = !hasOutput
+        FrameHeader(length: 0, type: .end, stream: stream).write(to: output.reserve(FrameHeader.size))
+        output.commit(FrameHeader.size)
+        if wasEmpty { owner?.muxHasOutput() }
+    }
+
+    /// What a client sends before its first frame.
+    package func writePreface() { control.append(ProtocolLimits.preface) }
+
+    /// The last frame of the lane, behind all data.
+    package func writeLast(_ type: FrameType, payload: [UInt8]) {
+        let wasEmpty = !hasOutput
         let room = output.reserve(FrameHeader.size + payload.count)
+        FrameHeader(length: payload.count, type: type, stream: 0).write(to: room)
         payload.withUnsafeBytes {
             UnsafeMutableRawBufferPointer(rebasing: room[FrameHeader.size...]).copyMemory(from: $0)
         }
-        commitFrame(type, stream: stream, length: payload.count)
+        output.commit(FrameHeader.size + payload.count)
+        if wasEmpty { owner?.muxHasOutput() }
+    }
+
+    private func writeControl(
+        _ type: FrameType, _ stream: UInt32, length: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void
+    ) {
+        let wasEmpty = !hasOutput
+        let room = control.reserve(FrameHeader.size + length)
+        FrameHeader(length: length, type: type, stream: stream).write(to: room)
+        fill(UnsafeMutableRawBufferPointer(rebasing: room[FrameHeader.size..<FrameHeader.size + length]))
+        control.commit(FrameHeader.size + length)
+        if wasEmpty { owner?.muxHasOutput() }
+    }
+
+    package func write(_ type: FrameType, stream: UInt32 = 0, payload: [UInt8] = []) {
+        writeControl(type, stream, length: payload.count) { room in
+            payload.withUnsafeBytes { room.copyMemory(from: $0) }
+        }
     }
 
     /// A frame whose payload is one number, big-endian.
-    func write<Number: FixedWidthInteger>(_ type: FrameType, stream: UInt32, number: Number) {
-        let size = MemoryLayout<Number>.size
-        let room = output.reserve(FrameHeader.size + size)
-        room.storeBytes(of: number.bigEndian, toByteOffset: FrameHeader.size, as: Number.self)
-        commitFrame(type, stream: stream, length: size)
+    package func write<Number: FixedWidthInteger>(_ type: FrameType, stream: UInt32 = 0, number: Number) {
+        writeControl(type, stream, length: MemoryLayout<Number>.size) { room in
+            room.storeBytes(of: number.bigEndian, as: Number.self)
+        }
     }
 
     package func write(_ message: some Message) {
         write(Swift.type(of: message).type, payload: message.payload)
+    }
+
+    // MARK: What the lane takes
+
+    package var hasOutput: Bool { !control.isEmpty || !output.isEmpty }
+
+    /// Data of at most this size is put behind the control frames before it, to be sent in one go with them.
+    private static let joinLimit = 16 * 1024
+
+    /// The bytes to send next, which are not all when some must come before others; none if there is no output.
+    package var nextOutput: UnsafeRawBufferPointer {
+        if unfinished > 0 { return UnsafeRawBufferPointer(rebasing: output.readable[..<unfinished]) }
+        guard !control.isEmpty else { return output.readable }
+        if !output.isEmpty, output.count <= Self.joinLimit {
+            control.append(output.readable)
+            output.consume(output.count)
+        }
+        return control.readable
+    }
+
+    /// The lane has taken the first `count` bytes of `nextOutput`.
+    package func taken(_ count: Int) {
+        if unfinished == 0, !control.isEmpty { return control.consume(count) }
+        if count < output.count { noteUnfinished(after: count) } else { unfinished = 0 }
+        output.consume(count)
+    }
+
+    private func noteUnfinished(after count: Int) {
+        guard count >= unfinished else {
+            unfinished -= count
+            return
+        }
+        var at = unfinished
+        while at < count {
+            let header = FrameHeader(reading: UnsafeRawBufferPointer(rebasing: output.readable[at...]))
+            at += FrameHeader.size + header.length
+        }
+        unfinished = at - count
+    }
+
+    /// An idle lane holds no memory for output.
+    package func releaseOutput() {
+        control.releaseIfEmpty()
+        output.releaseIfEmpty()
     }
 
     // MARK: Receiving
@@ -283,8 +381,8 @@ package final class Mux {
     }
 
     private func handle(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) throws(ProtocolViolation) {
-        guard output.count <= (acceptsStreams ? ProtocolLimits.maxUnread : ProtocolLimits.maxUnreadInLogin) else {
-            throw ProtocolViolation("\(output.count) bytes of answers are not read")
+        guard control.count <= (acceptsStreams ? ProtocolLimits.maxUnread : ProtocolLimits.maxUnreadInLogin) else {
+            throw ProtocolViolation("\(control.count) bytes of answers are not read")
         }
         let bytes = Span<UInt8>(_unsafeBytes: payload)
         guard header.type.belongsToStream else {

@@ -12,15 +12,24 @@ open class MuxStream {
     package internal(set) final var hasSentEnd = false
     /// The other direction.
     package internal(set) final var hasReceivedEnd = false
-    /// Stands in the mux's queue of streams that have something to send.
+    private final var growth = WindowGrowth()
+    /// By how much the window is wider than at the start: charged to the mux's budget.
+    private final var widened = 0
+    private final let budget: (any WindowBudget)?
+    /// Stands in one of the mux's queues of streams that have something to send.
     final var isWaiting = false
+    /// Sent since it last had nothing to send.
+    private final var sentInTurn = 0
 
     package init(id: UInt32, mux: Mux) {
         self.id = id
         self.mux = mux
         sendWindow = SendWindow(initial: mux.peerWindow)
         receiveWindow = ReceiveWindow(size: mux.localWindow)
+        budget = mux.budget
     }
+
+    deinit { if widened > 0 { budget?.withdraw(widened) } }
 
     // MARK: What arrives
 
@@ -54,6 +63,13 @@ open class MuxStream {
         return min(sendWindow.available, ProtocolLimits.maxData)
     }
 
+    /// Sends so much that those who send little go first.
+    final var isBulk: Bool { sentInTurn >= Self.bulk }
+    private static let bulk = 16 * 1024
+
+    /// There is nothing to send for now.
+    package final func rest() { sentInTurn = 0 }
+
     /// Room in the lane's output for at most `sendable` bytes of this stream: written there by the caller, framed in
     /// place by `commitData`.
     package final func prepareData(_ size: Int) -> UnsafeMutableRawBufferPointer {
@@ -66,7 +82,8 @@ open class MuxStream {
     package final func commitData(_ size: Int) {
         guard let mux, size > 0 else { return }
         sendWindow.use(size)
-        mux.commitFrame(.data, stream: id, length: size)
+        sentInTurn &+= size
+        mux.commitData(id, length: size)
     }
 
     /// Sends as much of `bytes` as `sendable` allows and returns how much that was.
@@ -86,7 +103,7 @@ open class MuxStream {
     package final func sendEnd() {
         guard let mux, !hasSentEnd else { return }
         hasSentEnd = true
-        mux.write(.end, stream: id)
+        mux.writeEnd(id)
         if hasReceivedEnd { mux.forget(self) }
     }
 
@@ -97,22 +114,33 @@ open class MuxStream {
         mux.forget(self)
     }
 
-    /// `count` received bytes have been passed on: the other side may send as many more.
+    /// `count` received bytes are no longer needed here: the other side may send as many more.
     package final func consumed(_ count: Int) {
         guard let mux, !hasReceivedEnd else { return }
         let increment = receiveWindow.consume(count)
         if increment > 0 { mux.write(.credit, stream: id, number: increment) }
     }
 
-    /// What the other side may send ahead.
-    package final var windowSize: Int { receiveWindow.size }
-
-    /// Lets the other side send `size` bytes ahead instead of `windowSize`.
-    package final func widenWindow(to size: Int) {
+    /// The same for bytes that a reader took at `now`, monotonic nanoseconds. The other side may send further ahead if
+    /// that makes it faster.
+    package final func passedOn(_ count: Int, at now: Int64) {
         guard let mux, !hasReceivedEnd else { return }
-        let increment = receiveWindow.widen(to: size)
+        var increment = receiveWindow.consume(count)
+        if let width = growth.passedOn(count, at: now, roundTrip: mux.roundTrip) { increment += widen(to: width, mux) }
         if increment > 0 { mux.write(.credit, stream: id, number: increment) }
     }
+
+    /// Returns the credit to send now.
+    private final func widen(to width: Int, _ mux: Mux) -> UInt32 {
+        let more = min(width, mux.maxWindow) - receiveWindow.size
+        // Steps of less are not worth a frame.
+        guard more >= receiveWindow.size / 4, mux.budget?.promise(more) ?? true else { return 0 }
+        widened += more
+        return receiveWindow.widen(to: receiveWindow.size + more)
+    }
+
+    /// What the other side may send ahead.
+    package final var windowSize: Int { receiveWindow.size }
 
     /// Accepts a stream the other side has opened.
     package final func sendOpened() {

@@ -1,0 +1,43 @@
+/// How wide a window has to be so that its sender never waits for credit: twice what the reader took in a round trip,
+/// which is bandwidth × delay with room to grow (dynamic right-sizing: Fisk and Feng, LACSI 2001).
+///
+/// A sender held back by its window sends one window each round trip, so the window doubles each time until the reader,
+/// or the path, is what limits. A reader that stops is never given more.
+package struct WindowGrowth {
+    private var since: Int64?
+    private var passed = 0
+
+    /// Beside the path both sides' loops take their time, nanoseconds: on a fast path that is most of it
+    /// (docs/decisions/0010).
+    private static let turn: Int64 = 1_000_000
+    /// No round trip is taken to be longer, nanoseconds.
+    private static let longest: Int64 = 2_000_000_000
+
+    package init() {}
+
+    /// `count` bytes were passed on at `now`. Returns the width that fits, once a round trip has passed. Times are
+    /// monotonic nanoseconds.
+    @inline(__always)
+    package mutating func passedOn(_ count: Int, at now: Int64, roundTrip: Int64) -> Int? {
+        guard let begin = since else {
+            since = now
+            return nil
+        }
+        passed &+= count
+        let elapsed = now - begin
+        guard roundTrip > 0, elapsed >= roundTrip + Self.turn else { return nil }
+        // In microseconds, and of no more than 2⁴⁰ bytes: the product has room in 63 bits.
+        let path = Int64(min(roundTrip + Self.turn, Self.longest)) / 1000
+        let width = 2 * Int64(min(passed, 1 << 40)) * path / (elapsed / 1000)
+        since = now
+        passed = 0
+        return Int(min(width, Int64(ProtocolLimits.maxWindow)))
+    }
+}
+
+/// What wider windows are paid from: all streams of a session together.
+package protocol WindowBudget: AnyObject, Sendable {
+    /// Lets a window be wider by `count` bytes, which `withdraw` gives back. false: there is no room.
+    func promise(_ count: Int) -> Bool
+    func withdraw(_ count: Int)
+}
