@@ -13,6 +13,13 @@ void wmpo_ctx_set_modes(SSL_CTX *ctx) {
         ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
+void wmpo_set_keeps_buffers(SSL *ssl, int keeps) {
+    if (keeps)
+        SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    else
+        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
 int wmpo_ctx_add_chain_certificate(SSL_CTX *ctx, X509 *certificate) {
     return (int)SSL_CTX_add1_chain_cert(ctx, certificate);
 }

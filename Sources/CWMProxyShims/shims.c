@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-const uint32_t wmps_readable = EPOLLIN, wmps_writable = EPOLLOUT, wmps_hangup = EPOLLHUP, wmps_failed = EPOLLERR,
-               wmps_half_closed = EPOLLRDHUP, wmps_urgent = EPOLLPRI;
+_Static_assert(wmps_readable == EPOLLIN && wmps_urgent == EPOLLPRI && wmps_writable == EPOLLOUT &&
+                   wmps_failed == EPOLLERR && wmps_hangup == EPOLLHUP && wmps_half_closed == EPOLLRDHUP,
+               "epoll's numbers");
 
 int wmps_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
@@ -199,6 +201,14 @@ static int64_t clock_ns(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int wmps_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+
+void wmps_trim_memory(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 int64_t wmps_monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }

@@ -94,4 +94,30 @@ struct LoopTests {
         #expect(loop.stop(within: 2000))
         #expect(fired == ["first", "second", "third", "fourth"])
     }
+
+    @Test("lets go of what its timers hold when it ends, also of what holds the timer")
+    func timersEnd() throws {
+        final class Owner: @unchecked Sendable {
+            var timer: Timer?
+            let other: Timer
+            init(on loop: Loop) { other = Timer(on: loop) {} }
+            deinit { other.cancel() }
+            func expire() {}
+        }
+        let loop = try Loop(index: 0, name: "test-loop")
+        nonisolated(unsafe) weak var seen: Owner?
+        let arrival = Arrival()
+        loop.submit {
+            let owner = Owner(on: loop)
+            seen = owner
+            owner.timer = Timer(on: loop) { owner.expire() }
+            owner.timer?.set(after: 60_000)
+            owner.other.set(after: 70_000)
+            arrival.mark()
+        }
+        #expect(arrival.reaches(1))
+        #expect(seen != nil)
+        #expect(loop.stop(within: 2000))
+        #expect(seen == nil)
+    }
 }

@@ -29,6 +29,8 @@ BIO *wmpo_bio(wmpo_window *window);
 
 int wmpo_ctx_set_min_version(SSL_CTX *ctx, int version);
 void wmpo_ctx_set_modes(SSL_CTX *ctx);
+/* Whether libssl keeps its record buffers, 16 KiB each way, after a call that emptied them; not at first. */
+void wmpo_set_keeps_buffers(SSL *ssl, int keeps);
 int wmpo_ctx_add_chain_certificate(SSL_CTX *ctx, X509 *certificate);
 int wmpo_ctx_set_groups(SSL_CTX *ctx, const char *groups);
 void wmpo_ctx_disable_session_cache(SSL_CTX *ctx);

@@ -21,7 +21,16 @@ int wmps_epoll_remove(int epoll, int fd);
 /* Fills at most `capacity` events; timeout in milliseconds, -1 forever. */
 int wmps_epoll_wait(int epoll, wmps_event *events, int capacity, int timeout);
 
-extern const uint32_t wmps_readable, wmps_writable, wmps_hangup, wmps_failed, wmps_half_closed, wmps_urgent;
+/* EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, as numbers that the Swift compiler sees: a variable
+   would be looked up, once-guarded, at each use. */
+enum {
+    wmps_readable = 0x1,
+    wmps_urgent = 0x2,
+    wmps_writable = 0x4,
+    wmps_failed = 0x8,
+    wmps_hangup = 0x10,
+    wmps_half_closed = 0x2000
+};
 
 int wmps_eventfd(void);
 /* accept4, close-on-exec and non-blocking. */
@@ -57,6 +66,12 @@ void wmps_set_mark(const void *mark);
 const void *wmps_mark(void);
 
 int64_t wmps_monotonic_ns(void);
+
+/* Another descriptor of the same file, closed on exec. */
+int wmps_duplicate(int fd);
+
+/* Gives the allocator's free memory back to the system. */
+void wmps_trim_memory(void);
 int64_t wmps_unix_ms(void);
 
 /* errno, and open(2) with two arguments: through Swift's overlay they cost a newer glibc. */

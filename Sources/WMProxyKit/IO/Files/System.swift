@@ -68,11 +68,58 @@ package enum System {
         return wmps_errno() == EAGAIN ? .wouldBlock : .failed(wmps_errno())
     }
 
+    // MARK: Datagrams
+
+    /// What moving a datagram came to.
+    package enum DatagramMoved: Equatable {
+        /// All of it, which may be nothing.
+        case bytes(Int)
+        case wouldBlock
+        case failed(Int32)
+    }
+
+    /// The next datagram and its sender. What is longer than `room` is cut.
+    @inline(__always)
+    package static func receiveDatagram(
+        _ fd: Int32, _ room: UnsafeMutableRawBufferPointer, from sender: inout SocketAddress
+    ) -> DatagramMoved {
+        moved(
+            sender.fill { pointer, length in
+                attempt("recvfrom") { recvfrom(fd, room.baseAddress, room.count, Int32(MSG_DONTWAIT), pointer, length) }
+            })
+    }
+
+    /// As a whole or not at all; to where the socket is connected if `address` is nil.
+    @inline(__always)
+    package static func sendDatagram(_ fd: Int32, _ bytes: UnsafeRawBufferPointer, to address: SocketAddress?)
+        -> DatagramMoved
+    {
+        let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+        guard let address else {
+            return moved(attempt("sendto") { sendto(fd, bytes.baseAddress, bytes.count, flags, nil, 0) })
+        }
+        return moved(
+            address.withSockAddr { pointer, length in
+                attempt("sendto") { sendto(fd, bytes.baseAddress, bytes.count, flags, pointer, length) }
+            })
+    }
+
+    private static func moved(_ count: Int) -> DatagramMoved {
+        if count >= 0 { return .bytes(count) }
+        return wmps_errno() == EAGAIN ? .wouldBlock : .failed(wmps_errno())
+    }
+
     // MARK: Sockets
 
-    package static func socket(_ family: Int32) throws(SystemError) -> Int32 {
-        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    package static func socket(_ family: Int32, datagrams: Bool = false) throws(SystemError) -> Int32 {
+        let type = Int32((datagrams ? SOCK_DGRAM : SOCK_STREAM).rawValue)
+        let kind = type | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         return try checked("socket") { Glibc.socket(family, kind, 0) }
+    }
+
+    /// Another descriptor of the same socket.
+    package static func duplicate(_ fd: Int32) throws(SystemError) -> Int32 {
+        try checked("fcntl") { wmps_duplicate(fd) }
     }
 
     package static func bind(_ fd: Int32, _ address: SocketAddress) throws(SystemError) {
@@ -144,6 +191,9 @@ package enum System {
         // Linux closes even when it reports EINTR: never twice.
         _ = Glibc.close(fd)
     }
+
+    /// Gives memory that is not in use back to the system, as malloc_trim(3) does it where there is one.
+    package static func trimMemory() { wmps_trim_memory() }
 
     // MARK: Waiting
 

@@ -15,13 +15,13 @@ package struct Readiness: OptionSet, Sendable {
     package let rawValue: UInt32
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    package static let readable = Readiness(rawValue: wmps_readable)
-    package static let writable = Readiness(rawValue: wmps_writable)
-    package static let halfClosed = Readiness(rawValue: wmps_half_closed)
-    package static let hangup = Readiness(rawValue: wmps_hangup)
-    package static let failed = Readiness(rawValue: wmps_failed)
+    package static let readable = Readiness(rawValue: UInt32(wmps_readable))
+    package static let writable = Readiness(rawValue: UInt32(wmps_writable))
+    package static let halfClosed = Readiness(rawValue: UInt32(wmps_half_closed))
+    package static let hangup = Readiness(rawValue: UInt32(wmps_hangup))
+    package static let failed = Readiness(rawValue: UInt32(wmps_failed))
     /// TCP's urgent mark: a read stops there, and a short one says nothing.
-    package static let urgent = Readiness(rawValue: wmps_urgent)
+    package static let urgent = Readiness(rawValue: UInt32(wmps_urgent))
 }
 
 /// Work that is gathered while a turn goes on and done once at its end.
@@ -56,6 +56,7 @@ package final class Loop: @unchecked Sendable {
     private var flushing: [any Flushable] = []
     private var laterJobs: [() -> Void] = []
     private var isRunning = true
+    private var trimTimer: Timer?
 
     private struct Inbox: Sendable {
         var jobs: [Job] = []
@@ -171,6 +172,14 @@ package final class Loop: @unchecked Sendable {
         laterJobs.append(job)
     }
 
+    /// Much was in use on this loop and no longer is: in a second, what the allocator keeps of it goes back to the
+    /// system.
+    package func trimLater() {
+        let timer = trimTimer ?? Timer(on: self) { System.trimMemory() }
+        trimTimer = timer
+        timer.set(after: 1000)
+    }
+
     // MARK: The thread
 
     private static let wakeupToken = UInt64.max
@@ -184,6 +193,9 @@ package final class Loop: @unchecked Sendable {
             let timeout = laterJobs.isEmpty ? timers.timeout(now: now) : 0
             let count = wmps_epoll_wait(epoll, events.baseAddress, Int32(Self.batch), timeout)
             now = wmps_monotonic_ns()
+            // First what was submitted before something became ready: a loop that changes what others go by, and then
+            // has a peer act on it, is not overtaken by that peer.
+            if isSignalled.load(ordering: .acquiring) { runInbox() }
             for index in 0..<Int(max(0, count)) { dispatch(events[index]) }
             runLaterJobs()
             while let action = timers.popDue(now: now) { action() }
@@ -205,7 +217,8 @@ package final class Loop: @unchecked Sendable {
         watched.removeAll()
         laterJobs.removeAll()
         flushes.removeAll()
-        timers = TimerQueue()
+        let timersLeft = timers.takeAll()
+        for timer in timersLeft { timer.loopEnded() }
     }
 
     @inline(__always)

@@ -31,6 +31,9 @@ package final class Timer {
         action = nil
         loop.timers.remove(self)
     }
+
+    /// The loop ends: what the action holds may go.
+    func loopEnded() { action = nil }
 }
 
 /// The timers of one loop: a binary heap of the times at which to look at each.
@@ -62,6 +65,14 @@ struct TimerQueue {
         last.index = index
         rise(index)
         sink(index)
+    }
+
+    /// Forgets all timers, and returns them.
+    mutating func takeAll() -> [Timer] {
+        let all = heap
+        heap = []
+        for timer in all { (timer.deadline, timer.queuedFor, timer.index) = (.max, .max, nil) }
+        return all
     }
 
     /// The next action that is due.

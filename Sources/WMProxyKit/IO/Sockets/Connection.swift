@@ -58,11 +58,16 @@ package final class Connection: Pollable, @unchecked Sendable {
     package private(set) var hasFailed = false
     private var wantsEnd = false
 
-    /// Takes over `fd`. `connecting`: a connect is in progress.
+    /// Takes over `fd`, accepted by a `Listener`, which has set its options; or `connecting`: a connect is in progress.
     package init(_ fd: Int32, on loop: Loop, connecting: Bool = false) {
         self.fd = fd
         self.loop = loop
         state = connecting ? .connecting : .open
+        if connecting { Self.setOptions(fd) }
+    }
+
+    /// What a connection's socket is set to. A listener's too: on Linux the sockets it accepts inherit it.
+    static func setOptions(_ fd: Int32) {
         System.setOption(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         // Urgent data stays where it was sent: the tunnel carries one stream of bytes.
         System.setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1)
@@ -110,7 +115,9 @@ package final class Connection: Pollable, @unchecked Sendable {
     package func ready(_ readiness: Readiness) {
         switch state {
         case .connecting:
-            let code = System.pendingError(fd)
+            // A failure is reported as one (tcp_poll): no need to ask after a mere writable.
+            let isBad = !readiness.isDisjoint(with: [.failed, .hangup])
+            let code = isBad ? System.pendingError(fd) : 0
             if code != 0 {
                 fail(.system(SystemError("connect", code)))
             } else if tls != nil {
@@ -238,16 +245,14 @@ package final class Connection: Pollable, @unchecked Sendable {
         guard state == .open else { return .wouldBlock }
         var total = 0
         var fromStash = tls.feedStash()
+        tls.noteUse(at: loop.now)
         tls.beginOutput(loop.sealedOutput)
         defer {
             tls.keepRest(fromStash: fromStash)
             takeOutput(tls)
         }
-        while true {
-            if total == room.count { return .bytes(total) }
-            switch tls.read(into: UnsafeMutableRawBufferPointer(rebasing: room[total...])) {
-            case .done(let count): total += count
-            case .wantsInput:
+        while total < room.count {
+            if tls.needsInput {
                 if total > 0 { return .bytes(total) }
                 tls.keepRest(fromStash: fromStash)
                 fromStash = false
@@ -258,10 +263,15 @@ package final class Connection: Pollable, @unchecked Sendable {
                 case .end: return .failed(.truncated)
                 case .failed(let code): return .failed(.system(SystemError("recv", code)))
                 }
+            }
+            switch tls.read(into: UnsafeMutableRawBufferPointer(rebasing: room[total...])) {
+            case .done(let count): total += count
+            case .wantsInput: guard tls.needsInput else { return total > 0 ? .bytes(total) : .wouldBlock }
             case .end: return total > 0 ? .bytes(total) : .end
             case .failed(let error): return total > 0 ? .bytes(total) : .failed(.tls(error))
             }
         }
+        return .bytes(total)
     }
 
     /// Looks at the first bytes without taking them; before TLS only.
@@ -299,6 +309,7 @@ package final class Connection: Pollable, @unchecked Sendable {
             return .taken(taken)
         }
         var taken = 0
+        tls.noteUse(at: loop.now)
         while taken < bytes.count, sealed.isEmpty, state == .open {
             tls.beginOutput(loop.sealedOutput)
             switch tls.write(UnsafeRawBufferPointer(rebasing: bytes[taken...])) {

@@ -6,8 +6,10 @@ import Glibc
 package final class Dialer: ConnectionHandler {
     private let loop: Loop
     private let host: String
-    private let timer: Timer?
+    private var timer: Timer?
     private var addresses: [SocketAddress] = []
+    /// How many of them have been tried.
+    private var tried = 0
     private var current: Connection?
     private var done: ((Result<Connection, ConnectionError>) -> Void)?
     private let tls: (context: TLSContext, trust: TLSContext.Trust)?
@@ -23,24 +25,28 @@ package final class Dialer: ConnectionHandler {
         self.host = host
         self.tls = tls
         self.done = done
-        var expire: (() -> Void)?
-        let timer = Timer(on: loop) { expire?() }
-        self.timer = timer
-        expire = { [weak self] in self?.finish(.failure(.timedOut)) }
-        timer.set(after: timeout)
+        // The circle ends with `finish`, `cancel` or the loop. A weak reference would make every retain and release of
+        // the dialer a slow one.
+        timer = Timer(on: loop) { [self] in finish(.failure(.timedOut)) }
+        timer?.set(after: timeout)
         resolver.resolve(host, port: port, on: loop) { [self] result in
             switch result {
             case .success(let addresses):
-                self.addresses = addresses.reversed()
-                tryNext(after: .resolve("'\(host)' has no address"))
+                self.addresses = addresses
+                tryNext(after: nil)
             case .failure(let error): finish(.failure(error))
             }
         }
     }
 
-    private func tryNext(after error: ConnectionError) {
+    /// `error` is why the one before failed.
+    private func tryNext(after error: ConnectionError?) {
         guard done != nil else { return }
-        guard let address = addresses.popLast() else { return finish(.failure(error)) }
+        guard tried < addresses.count else {
+            return finish(.failure(error ?? .resolve("'\(host)' has no address")))
+        }
+        let address = addresses[tried]
+        tried += 1
         do throws(SystemError) {
             let fd = try System.socket(address.family)
             let connection = Connection(fd, on: loop, connecting: true)

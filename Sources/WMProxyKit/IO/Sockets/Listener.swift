@@ -22,6 +22,7 @@ package final class Listener: Pollable, @unchecked Sendable {
             if address.family == AF_INET6, address.host != "::" {
                 System.setOption(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
             }
+            Connection.setOptions(fd)
             try System.bind(fd, address)
             try System.listen(fd)
             self.address = try System.localAddress(fd)

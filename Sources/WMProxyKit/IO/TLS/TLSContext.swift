@@ -27,11 +27,11 @@ package final class TLSContext: @unchecked Sendable {
         package static let none = Trust()
     }
 
-    /// Whether a peer that does not agree on a protocol is refused: no ALPN at all is no agreement either.
-    let requiresProtocol: Bool
+    /// For the tunnel: a peer that does not agree on its protocol is refused; no ALPN at all is no agreement either.
+    let isTunnel: Bool
 
-    private init(server: Bool, protocols names: [String], required: Bool) throws(TLSError) {
-        requiresProtocol = required
+    private init(server: Bool, protocols names: [String], tunnel: Bool) throws(TLSError) {
+        isTunnel = tunnel
         guard let context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()) else {
             throw .queued("cannot set up TLS")
         }
@@ -62,7 +62,7 @@ package final class TLSContext: @unchecked Sendable {
     }
 
     private static func makeTunnelServer(_ certificate: Certificate) throws(TLSError) -> TLSContext {
-        let made = try TLSContext(server: true, protocols: [ProtocolLimits.alpn], required: true)
+        let made = try TLSContext(server: true, protocols: [ProtocolLimits.alpn], tunnel: true)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls13)
         SSL_CTX_set_num_tickets(made.context, 0)
         _ = SSL_CTX_set_ciphersuites(made.context, tunnelSuites)
@@ -76,7 +76,7 @@ package final class TLSContext: @unchecked Sendable {
     }
 
     private static func makeTunnelClient(_ trust: Trust) throws(TLSError) -> TLSContext {
-        let made = try TLSContext(server: false, protocols: [ProtocolLimits.alpn], required: true)
+        let made = try TLSContext(server: false, protocols: [ProtocolLimits.alpn], tunnel: true)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls13)
         _ = SSL_CTX_set_ciphersuites(made.context, tunnelSuites)
         if let file = trust.authorities {
@@ -97,7 +97,7 @@ package final class TLSContext: @unchecked Sendable {
     }
 
     private static func makeEdge(_ certificate: Certificate) throws(TLSError) -> TLSContext {
-        let made = try TLSContext(server: true, protocols: ["http/1.1"], required: false)
+        let made = try TLSContext(server: true, protocols: ["http/1.1"], tunnel: false)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls12)
         _ = SSL_CTX_set_cipher_list(made.context, "ECDHE+AESGCM:ECDHE+CHACHA20")
         try made.use(certificate)

@@ -3,8 +3,9 @@ import WMPWire
 
 /// One TLS connection without a socket: ciphertext is fed and taken, plaintext read and written.
 ///
-/// Confined to its connection's loop. Every call into libssl sets the window first and clears OpenSSL's error queue: a
-/// stale entry would turn a harmless want into an error.
+/// Confined to its connection's loop. Every call into libssl sets the window first. OpenSSL's error queue is left empty
+/// by whoever filled it, since a stale entry would turn a harmless end into an error; before each call it is looked at,
+/// which is cheap, and cleared if somebody else left something (decision 0011).
 final class TLSSession {
     enum Step: Equatable {
         /// Done; more than 0 bytes for reads and writes.
@@ -26,6 +27,11 @@ final class TLSSession {
     /// After a fatal error only freeing is allowed (SSL_get_error(3)).
     private var isBroken = false
     private(set) var isEstablished = false
+    /// libssl has passed on all it was fed: without more ciphertext a read comes to nothing.
+    private var isDry = false
+    /// When the session was last used, for `noteUse`.
+    private var usedAt = Int64.min
+    private var keepsBuffers = false
 
     init(_ context: TLSContext, trust: TLSContext.Trust = .none) throws(TLSError) {
         ERR_clear_error()
@@ -96,8 +102,25 @@ final class TLSSession {
 
     private var outputRoom: Int { window.pointee.output_capacity - window.pointee.output_length }
 
+    /// A read has nothing to work on before more is fed. libssl takes one record at a time from the window (no read
+    /// ahead), so what it has not passed on is the rest of that record.
+    var needsInput: Bool { isDry && window.pointee.input_length == 0 }
+
     /// Plaintext or ciphertext that no further receive will announce.
     var hasBuffered: Bool { !stash.isEmpty || SSL_has_pending(ssl) == 1 }
+
+    /// A call into libssl follows, at `now`. A tunnel's session keeps libssl's buffers while its calls are less than a
+    /// second apart, instead of having 16 KiB allotted for each record; with the next ping it has none again. Other
+    /// connections fall silent without a ping, and there are many: they never keep any.
+    @inline(__always)
+    func noteUse(at now: Int64) {
+        guard context.isTunnel else { return }
+        let isBusy = now < usedAt &+ 1_000_000_000
+        usedAt = now
+        guard isBusy != keepsBuffers else { return }
+        keepsBuffers = isBusy
+        wmpo_set_keeps_buffers(ssl, isBusy ? 1 : 0)
+    }
 
     // MARK: Plaintext
 
@@ -106,6 +129,8 @@ final class TLSSession {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         guard result == 1 else { return explain(result, "TLS handshake") }
+        // A chain that was found in the end may have had false starts.
+        ERR_clear_error()
         if let wanted = trust.fingerprint {
             let certificate = SSL_get0_peer_certificate(ssl)
             let got = certificate.flatMap { Certificate.fingerprint(of: $0) } ?? "none"
@@ -114,7 +139,7 @@ final class TLSSession {
                 return .failed(TLSError("the server's certificate has the fingerprint \(got), not the pinned one"))
             }
         }
-        if context.requiresProtocol {
+        if context.isTunnel {
             var chosen: UnsafePointer<UInt8>?
             var length: UInt32 = 0
             SSL_get0_alpn_selected(ssl, &chosen, &length)
@@ -129,18 +154,26 @@ final class TLSSession {
 
     func read(into room: UnsafeMutableRawBufferPointer) -> Step {
         guard !isBroken else { return .failed(TLSError("TLS is over")) }
-        ERR_clear_error()
+        if ERR_peek_error() != 0 { ERR_clear_error() }
         var count = 0
         let result = SSL_read_ex(ssl, room.baseAddress, room.count, &count)
-        return result == 1 ? .done(count) : explain(result, "TLS")
+        guard result == 1 else {
+            // Told by the state of libssl alone: no error is involved (SSL_want(3)).
+            isDry = SSL_want(ssl) == SSL_READING
+            // Not dry: the end or a failure, which libssl says again when it is asked again.
+            return isDry ? .wantsInput : explain(result, "TLS")
+        }
+        // With room to spare the record is used up.
+        isDry = count < room.count
+        return .done(count)
     }
 
     /// Encrypts as much of `bytes` as the output has room for; 0 only when it has none for a record.
     func write(_ bytes: UnsafeRawBufferPointer) -> Step {
         guard !isBroken else { return .failed(TLSError("TLS is over")) }
+        if ERR_peek_error() != 0 { ERR_clear_error() }
         var written = 0
         while written < bytes.count, outputRoom > Self.longestRecord {
-            ERR_clear_error()
             let size = min(bytes.count - written, 16 * 1024)
             var count = 0
             let result = SSL_write_ex(ssl, bytes.baseAddress.map { $0 + written }, size, &count)
@@ -183,9 +216,9 @@ final class TLSSession {
             return .end
         default:
             isBroken = true
+            defer { ERR_clear_error() }
             let verdict = SSL_get_verify_result(ssl)
             if trust.authorities != nil, verdict != X509_V_OK {
-                ERR_clear_error()
                 return .failed(
                     TLSError(
                         "the server's certificate: \(String(cString: X509_verify_cert_error_string(Int(verdict))))"))
