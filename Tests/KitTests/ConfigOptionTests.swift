@@ -12,7 +12,7 @@ extension Option.Kind {
         case .boolean: ["true", "yes", "on", "True", "\"true\""]
         case .integer(let range): ["\(range.upperBound)", "'\(range.upperBound)'"]
         case .duration: ["11s", "11000ms", "11", "'11.0s'"]
-        case .size: ["64KiB", "1m", "70000", "8.5 MiB"]
+        case .size: ["1024KiB", "1m", "1200000", "8.5 MiB"]
         case .listener: ["127.0.0.1:1", "'[::1]:0'", "':81'", "localhost:65535", "0.0.0.0:80"]
         case .endpoint: ["127.0.0.1:2", "'[2001:db8::1]:9'", "Example.org:443", "my_service:80"]
         case .endpointOrPort: ["127.0.0.1:2", "8080", "':8080'", "db.internal:5432"]
@@ -49,7 +49,11 @@ extension Option.Kind {
                 + (range.lowerBound > 0 ? ["0"] : [])
         case .duration(let range):
             ["1 day", "-1s", "s", "1.2345s", "999999h", ".5s", "[1s]", "1s2"] + (range.lowerBound > 0 ? ["0"] : [])
-        case .size: ["1", "1TiB", "-1", "99999999999999999999", "999999999999GiB", "x", "[1]"]
+        case .size(let range):
+            [
+                "\(range.upperBound + 1)", "\(range.lowerBound - 1)", "1TiB", "-1", "99999999999999999999",
+                "999999999999GiB", "x", "[1]",
+            ]
         case .listener:
             [
                 "127.0.0.1", "80", "1.2.3:80", "a:b", "'::1:80'", "'[::1]'", "x:65536", "x:-1", "x:+1", "/run/x.sock",
@@ -90,6 +94,11 @@ private func text(setting option: Option, to value: String) -> String {
     case .server: need("bind_addr", "127.0.0.1:0")
     case .client where option.name == "server": need("insecure", "true")
     case .client: need("server", "127.0.0.1:8091")
+    case .mapping where ["remote_addr", "udp_timeout"].contains(option.name):
+        need("name", "m")
+        need("mode", option.name == "udp_timeout" ? "udp" : "tcp")
+        if option.name == "udp_timeout" { need("remote_addr", "0") }
+        need("local_addr", "1")
     case .mapping:
         need("name", "m")
         need("mode", "http")
@@ -231,7 +240,8 @@ extension Option.Kind {
         case .fingerprint: [String(repeating: "a", count: 64), String(repeating: "b", count: 64)]
         case .choice(let words): [words[0], words[1]]
         case .list: ["[]", "[{mode: tcp, local_addr: 1}]"]
-        case .size, .address, .flags, .texts, .networks, .headers: []
+        case .size: ["2MiB", "3MiB"]
+        case .address, .flags, .texts, .networks, .headers: []
         }
     }
 }

@@ -92,6 +92,17 @@ private func write(_ text: String, to path: String) throws {
                   threads      1
 
                 """)
+        let ports = """
+            server: localhost:1
+            mappings:
+            - {name: ssh, mode: tcp, local_addr: 22, remote_addr: 2222}
+            - {name: dns, mode: udp, local_addr: 53, remote_addr: "[::]:53"}
+            - {name: any, mode: udp, local_addr: 54, remote_addr: 0}
+            """
+        let shown = try CheckReport.check(ports).text
+        #expect(shown.contains("mapping ssh  the server's tcp port 0.0.0.0:2222 -> 127.0.0.1:22\n"))
+        #expect(shown.contains("mapping dns  the server's udp port [::]:53 -> 127.0.0.1:53\n"))
+        #expect(shown.contains("mapping any  a udp port of the server's choice at 0.0.0.0 -> 127.0.0.1:54\n"))
         #expect(try CheckReport.check("server: localhost:1").text.contains("mappings   none yet\n"))
         #expect(throws: ConfigError.self) { try CheckReport.check("bind_addr: 0.0.0.0:1") }
     }

@@ -76,6 +76,10 @@ private let near = "server: 127.0.0.1:1\n"
         (closed + "token: x\ndeny: 10.0.0.0/8\n", ["'deny' is not active"]),
         (closed + "token: x\nheaders: ['+ a b']\nflag: 7\n", ["'headers' is not active"]),
         ("bind_addr: 127.0.0.1:0\nmap_http_bind: 127.0.0.1:0\ntoken: x", []),
+        (
+            closed + "token: x\nmax_session_queued: 1GiB\n",
+            ["'max_session_queued' (1GiB) has no effect beyond 'max_queued' (256MiB)"]
+        ),
     ])
     func whatIsOddIsToldOf(text: String, expected: [String]) throws {
         let warnings = try warnings(ofServer: text)
@@ -99,6 +103,12 @@ private let near = "server: 127.0.0.1:1\n"
             password: "p\\u00e4ss"
             server_id: 4294967295
             threads: 3
+            lanes: 16
+            max_window: 64KiB
+            max_mappings: 5
+            max_udp_visitors: 6
+            max_queued: 1GiB
+            max_session_queued: 2MiB
             max_sessions: 1
             max_streams: 2
             max_connections: 3
@@ -121,7 +131,12 @@ private let near = "server: 127.0.0.1:1\n"
         #expect(server.credential == .password(username: "ünder", password: "päss"))
         #expect(server.serverID == .max)
         #expect(server.threads == 3)
-        #expect(server.limits == .init(sessions: 1, streams: 2, connections: 3, handshakes: 4))
+        #expect(server.lanes == 16 && server.maxWindow == 65_536)
+        #expect(
+            server.limits
+                == .init(
+                    sessions: 1, streams: 2, mappings: 5, udpVisitors: 6, connections: 3, handshakes: 4,
+                    queued: 1 << 30, sessionQueued: 2 << 20))
         #expect(server.timeouts == .init(login: 1000, head: 2000, response: 0, idle: 300_000))
         #expect(server.ping.interval == 250 && server.ping.timeout == 1500)
         #expect(server.listeners.map(\.name) == ["bind_addr", "map_http_bind", "map_https_bind", "map_tcp_bind"])
@@ -144,7 +159,30 @@ private let near = "server: 127.0.0.1:1\n"
         (near + "mappings:\n  - mode: tcp\n", 3, 5, "needs 'local_addr'"),
         (near + "mappings:\n  - mode: tcp\n    local_addr: 0\n", 4, 5, "must not be 0"),
         (near + "mappings:\n  - name: x\n    local_addr: 1\n", 3, 5, "needs 'mode'"),
-        (near + "mappings:\n  - {mode: udp, local_addr: 1}\n", 3, 6, "mode 'udp' is not available in this version yet"),
+        (
+            near + "mappings:\n  - {mode: file, local_addr: 1}\n", 3, 6,
+            "mode 'file' is not available in this version yet"
+        ),
+        (
+            near + "mappings:\n  - {mode: udp, local_addr: 1}\n", 3, 5,
+            "a mapping of mode 'udp' needs 'remote_addr', its public port; 0 for any"
+        ),
+        (near + "mappings:\n  - {mode: udp, local_addr: 1, remote_addr: ''}\n", 3, 32, "needs 'remote_addr'"),
+        (near + "mappings:\n  - {mode: udp, remote_addr: 1}\n", 3, 5, "needs 'local_addr'"),
+        (near + "mappings:\n  - {mode: udp, remote_addr: 1, local_addr: 0}\n", 3, 33, "must not be 0"),
+        (
+            near
+                + "mappings:\n- {name: a, mode: tcp, local_addr: 1, remote_addr: 22}\n"
+                + "- {name: b, mode: tcp, local_addr: 2, remote_addr: 22}\n",
+            4, 39, "mappings 'a' and 'b' would both listen at 0.0.0.0:22"
+        ),
+        (
+            near
+                + "mappings:\n- {mode: udp, local_addr: 1, remote_addr: 53}\n"
+                + "- {mode: tcp, local_addr: 1, remote_addr: 53}\n"
+                + "- {mode: udp, local_addr: 2, remote_addr: '192.0.2.1:53'}\n",
+            5, 30, "mappings 'udp-1' and 'udp-3' would both listen at 192.0.2.1:53"
+        ),
         (near + "mappings:\n  - {mode: tls, local_addr: 1}\n", 3, 6, "mode 'tls' is not available"),
         (near + "mappings:\n  - {mode: gopher, local_addr: 1}\n", 3, 12, "must be 'http' or 'https' or 'tcp'"),
         (
@@ -178,7 +216,37 @@ private let near = "server: 127.0.0.1:1\n"
             near + "mappings: [{mode: tcp, local_addr: 1}, {mode: tcp, local_addr: 2}]",
             ["mapping 'tcp-2' has no visitors: the TCP edge serves 'tcp-1'"]
         ),
-        (near + "mappings: [{mode: tcp, local_addr: 1, remote_addr: 2}]", ["'remote_addr' is not active"]),
+        (near + "mappings: [{mode: tcp, local_addr: 1, remote_addr: 2}]", []),
+        (near + "mappings: [{mode: udp, local_addr: 1, remote_addr: 0, udp_timeout: 5s}]", []),
+        (
+            near + "mappings: [{mode: udp, local_addr: 1, remote_addr: 1, domain: d}]",
+            ["'domain' has no meaning for a mapping of mode 'udp'"]
+        ),
+        (
+            near + "mappings: [{mode: http, domain: d, local_addr: 1, remote_addr: 1}]",
+            ["'remote_addr' has no meaning for a mapping of mode 'http'"]
+        ),
+        (
+            near + "mappings: [{mode: https, domain: d, local_addr: 1, remote_addr: 1, udp_timeout: 5s}]",
+            ["'remote_addr' has no meaning for a mapping of mode 'https'", "'udp_timeout' has no meaning"]
+        ),
+        (near + "mappings: [{mode: tcp, local_addr: 1, udp_timeout: 60s}]", ["'udp_timeout' has no meaning"]),
+        (
+            near + "mappings: [{mode: tcp, local_addr: 1}, {mode: tcp, local_addr: 2, remote_addr: 1}, "
+                + "{mode: tcp, local_addr: 3, remote_addr: 2}, {mode: tcp, local_addr: 4, remote_addr: 0}, "
+                + "{mode: tcp, local_addr: 5, remote_addr: 0}, {mode: udp, local_addr: 6, remote_addr: 1}]", []
+        ),
+        (
+            near + "mappings: [{mode: tcp, local_addr: 1, remote_addr: '127.0.0.1:1'}, "
+                + "{mode: tcp, local_addr: 2, remote_addr: '127.0.0.2:1'}, {mode: tcp, local_addr: 3}, "
+                + "{mode: tcp, local_addr: 4}]",
+            ["mapping 'tcp-4' has no visitors: the TCP edge serves 'tcp-3'"]
+        ),
+        (
+            near + "max_queued: 1MiB\nmax_session_queued: 2MiB\n",
+            ["'max_session_queued' (2MiB) has no effect beyond 'max_queued' (1MiB)"]
+        ),
+        (near + "max_queued: 1MiB\n", []), (near + "max_queued: 2GiB\nmax_session_queued: 2GiB\n", []),
         (near + "mappings: [{mode: tcp, local_addr: 1, allow: 10.0.0.0/8}]", ["'allow' is not active"]),
         (near + "two_way_tls: true\ncert: a\n", ["'two_way_tls' is not active", "'cert' is not active"]),
     ])
@@ -194,10 +262,14 @@ private let near = "server: 127.0.0.1:1\n"
             {"server": "[2001:db8::1]:443", "ts": true, "client_id": "c.1", "token": "\\ud83d\\ude00",
              "ca": "roots.pem", "fingerprint": "SHA256:\(pin)", "domain": "Tunnel.Example.org",
              "insecure": true, "threads": 0,
+             "lanes": 2, "max_window": "1MiB", "max_queued": "64GiB", "max_session_queued": 1048576,
              "dial_timeout": "2s", "ping_interval": 1, "ping_timeout": 3.5,
              "mappings": [{"name": "a", "mode": "http", "domain": "A.localhost", "local_addr": 8080},
                           {"name": null, "mode": "HTTPS", "domain": "b", "local_addr": "[::1]:9"},
-                          {"mode": "tcp", "domain": "", "local_addr": "db.internal:5432"}]}
+                          {"mode": "tcp", "domain": "", "local_addr": "db.internal:5432"},
+                          {"mode": "tcp", "local_addr": 22, "remote_addr": 2222, "udp_timeout": null},
+                          {"mode": "udp", "local_addr": 53, "remote_addr": "[::]:0"},
+                          {"mode": "udp", "local_addr": 53, "remote_addr": ":53", "udp_timeout": 5}]}
             """
         ).options
         #expect(client.server == Endpoint(host: "2001:db8::1", port: 443))
@@ -208,6 +280,8 @@ private let near = "server: 127.0.0.1:1\n"
         #expect(client.fingerprint == Array(repeating: 0xAB, count: 32))
         #expect(client.domain == "tunnel.example.org")
         #expect(client.threads == 0)
+        #expect(client.lanes == 2 && client.maxWindow == 1 << 20)
+        #expect(client.limits == .init(queued: 64 << 30, sessionQueued: 1 << 20))
         #expect(client.dialTimeout == 2000)
         #expect(client.ping.interval == 1000 && client.ping.timeout == 3500)
         #expect(
@@ -215,7 +289,26 @@ private let near = "server: 127.0.0.1:1\n"
                 .init(name: "a", mode: .http, domain: "a.localhost", localAddr: .init(host: "127.0.0.1", port: 8080)),
                 .init(name: "https-2", mode: .https, domain: "b", localAddr: .init(host: "::1", port: 9)),
                 .init(name: "tcp-3", mode: .tcp, domain: nil, localAddr: .init(host: "db.internal", port: 5432)),
+                .init(
+                    name: "tcp-4", mode: .tcp, localAddr: .init(host: "127.0.0.1", port: 22),
+                    remoteAddr: .init(host: "0.0.0.0", port: 2222)),
+                .init(
+                    name: "udp-5", mode: .udp, localAddr: .init(host: "127.0.0.1", port: 53),
+                    remoteAddr: .init(host: "::", port: 0), udpTimeout: 60_000),
+                .init(
+                    name: "udp-6", mode: .udp, localAddr: .init(host: "127.0.0.1", port: 53),
+                    remoteAddr: .init(host: "0.0.0.0", port: 53), udpTimeout: 5000),
             ])
+    }
+
+    @Test func whatIsNotSetHasItsDefault() throws {
+        let client = try ClientOptions.parse(near).options
+        #expect(client.lanes == nil && client.maxWindow == 16 << 20)
+        #expect(client.limits == .init(queued: 256 << 20, sessionQueued: 64 << 20))
+        let server = try ServerOptions.parse(closed + "token: x").options
+        #expect(server.lanes == nil && server.maxWindow == 16 << 20)
+        #expect(server.limits.mappings == 1000 && server.limits.udpVisitors == 4096)
+        #expect(server.limits.queued == 256 << 20 && server.limits.sessionQueued == 64 << 20)
     }
 }
 

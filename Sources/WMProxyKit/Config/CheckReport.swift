@@ -94,8 +94,14 @@ extension MappingOptions {
         return switch mode {
         case .http: "http://\(domain ?? "") and https://\(domain ?? "") on the server's edges -> \(local)"
         case .https: "https://\(domain ?? "") on the server's https edge -> \(local)"
-        case .tcp: "the server's tcp edge -> \(local)"
+        case .tcp, .udp: "\(port) -> \(local)"
         }
+    }
+
+    private var port: String {
+        guard let remoteAddr else { return "the server's tcp edge" }
+        guard remoteAddr.port == 0 else { return "the server's \(mode.rawValue) port \(remoteAddr)" }
+        return "a \(mode.rawValue) port of the server's choice at \(remoteAddr.host)"
     }
 }
 

@@ -18,9 +18,22 @@ package struct ClientOptions: Sendable, Equatable {
     package var isInsecure: Bool
     /// Threads of an engine of the client's own; 0: the host drives it. Nil: 1.
     package var threads: Int?
+    /// Most lanes to the server. Nil: as many as it offers.
+    package var lanes: Int?
+    /// Most bytes of one stream that may wait for a slow reader.
+    package var maxWindow: Int
+    package var limits: Limits
     /// Milliseconds for connecting, to the server and to a local service.
     package var dialTimeout: Int
     package var ping: PingOptions
+
+    /// How much there may be at once.
+    package struct Limits: Sendable, Equatable {
+        /// Bytes held for slow readers, all sessions together: there are two while the server goes away.
+        package var queued: Int
+        /// The same for one session.
+        package var sessionQueued: Int
+    }
 
     /// Roots of trust.
     package enum CertificateAuthority: Sendable, Hashable {
@@ -59,6 +72,10 @@ extension ClientOptions: Configurable {
         domain = settings.text("domain")
         isInsecure = settings.isTrue("insecure")
         threads = settings.integer("threads")
+        lanes = settings.integer("lanes")
+        maxWindow = settings.number("max_window")
+        limits = Limits(queued: settings.number("max_queued"), sessionQueued: settings.number("max_session_queued"))
+        settings.warnOfSessionQueue(&warnings)
         dialTimeout = settings.number("dial_timeout")
         ping = try PingOptions(settings)
         try checkTrust(settings, &warnings)
@@ -105,6 +122,7 @@ extension ClientOptions: Configurable {
         var names: Set<String> = []
         var ownerOfDomain: [String: String] = [:]
         var ownerOfTCP: String?
+        var ports: [MappingOptions] = []
         for (index, entry) in settings.list("mappings").enumerated() {
             let mapping = try MappingOptions(
                 entry, defaultName: index + 1, visitors: .localAddress, warnings: &warnings)
@@ -118,7 +136,15 @@ extension ClientOptions: Configurable {
                         "domain", "mappings '\(owner)' and '\(mapping.name)' both take the visitors of \(domain)")
                 }
             }
-            if mapping.mode == .tcp {
+            if let remote = mapping.remoteAddr {
+                // TCP and UDP have ports of their own.
+                let ofMode = ports.filter { $0.mode == mapping.mode }
+                for owner in ofMode where owner.remoteAddr?.collides(with: remote) == true {
+                    throw entry.error(
+                        "remote_addr", "mappings '\(owner.name)' and '\(mapping.name)' would both listen at \(remote)")
+                }
+                ports.append(mapping)
+            } else if mapping.mode == .tcp {
                 if let owner = ownerOfTCP {
                     let message = "mapping '\(mapping.name)' has no visitors: the TCP edge serves '\(owner)'"
                     warnings.append(.init(.warning, message, at: entry.position(of: "mode")))

@@ -3,10 +3,15 @@ package struct MappingOptions: Sendable, Equatable {
     /// Unique among a client's mappings; letters, digits, `.`, `_` and `-`, at most 64.
     package var name: String
     package var mode: Mode
-    /// The host name visitors ask for, in lower case; nil for `tcp`.
+    /// The host name visitors ask for, in lower case; nil for `tcp` and `udp`.
     package var domain: String?
     /// The local service; nil where the program itself accepts the visitors.
     package var localAddr: Endpoint?
+    /// A public port of the mapping's own, at an address of the server; port 0: the server chooses. Nil: the server's
+    /// edge, and always for `http` and `https`, never for `udp`.
+    package var remoteAddr: Endpoint?
+    /// Milliseconds until a silent visitor is forgotten; nil for other modes than `udp`.
+    package var udpTimeout: Int?
 
     /// How visitors come to a mapping.
     package enum Mode: String, Sendable, CaseIterable {
@@ -14,11 +19,13 @@ package struct MappingOptions: Sendable, Equatable {
         case http
         /// By host name, on the HTTPS edge only.
         case https
-        /// On the TCP edge, bytes as they come.
+        /// On the TCP edge or on a port of its own, bytes as they come.
         case tcp
+        /// On a UDP port of its own, datagrams as they come.
+        case udp
 
         /// Every mode a configuration may name, those included that this version does not have yet.
-        static let allWords = allCases.map(\.rawValue) + ["tls", "udp", "proxy", "file"]
+        static let allWords = allCases.map(\.rawValue) + ["tls", "proxy", "file"]
     }
 
     /// Who takes the visitors in.
@@ -60,7 +67,7 @@ extension MappingOptions {
         _ settings: Settings, defaultName: Int?, visitors: Visitors, warnings: inout [ConfigWarning]
     ) throws(ConfigError) {
         guard let word = settings.text("mode") else {
-            throw settings.error("mode", "a mapping needs 'mode': http, https or tcp")
+            throw settings.error("mode", "a mapping needs 'mode': http, https, tcp or udp")
         }
         guard let mode = Mode(rawValue: word) else {
             throw settings.error("mode", "mode '\(word)' is not available in this version yet")
@@ -70,16 +77,26 @@ extension MappingOptions {
         }
         self.mode = mode
         self.name = name
-        domain = settings.text("domain")
-        if mode == .tcp, domain != nil {
-            domain = nil
-            warnings.append(
-                .init(
-                    .warning, "'domain' has no meaning for a mapping of mode 'tcp'", at: settings.position(of: "domain")
-                ))
-        } else if mode != .tcp, domain == nil {
-            throw settings.error(
-                "domain", "a mapping of mode '\(mode.rawValue)' needs 'domain', the host name visitors ask for")
+        switch mode {
+        case .http, .https:
+            domain = settings.text("domain")
+            if domain == nil {
+                throw settings.error(
+                    "domain", "a mapping of mode '\(mode.rawValue)' needs 'domain', the host name visitors ask for")
+            }
+        case .tcp, .udp:
+            remoteAddr = settings.endpoint("remote_addr")
+            if mode == .udp, remoteAddr == nil {
+                throw settings.error(
+                    "remote_addr", "a mapping of mode 'udp' needs 'remote_addr', its public port; 0 for any")
+            }
+        }
+        if mode == .udp { udpTimeout = settings.number("udp_timeout") }
+        for (name, isUsed) in [
+            ("domain", domain != nil), ("remote_addr", remoteAddr != nil), ("udp_timeout", udpTimeout != nil),
+        ] where settings.isSet(name) && !isUsed {
+            let message = "'\(name)' has no meaning for a mapping of mode '\(mode.rawValue)'"
+            warnings.append(.init(.warning, message, at: settings.position(of: name)))
         }
         localAddr = settings.endpoint("local_addr")
         switch visitors {

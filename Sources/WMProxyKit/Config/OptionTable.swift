@@ -6,6 +6,16 @@ extension Option {
     private static let hour = 3_600_000
     private static let timeout = Kind.duration(100...hour)
     private static let threads = Kind.integer(0...64)
+    /// The protocol knows no larger window.
+    private static let window = Kind.size(65_536...(16 << 20))
+    private static let queue = Kind.size((1 << 20)...(64 << 30))
+
+    // What both ends say of themselves.
+    private static let maxWindow = "Most bytes of one stream that may wait for a slow reader."
+    private static let maxQueued =
+        "Most bytes held in memory for slow readers, all sessions together; beyond it the stream that holds most is "
+        + "reset."
+    private static let maxSessionQueued = "The same as `max_queued`, for one session."
 
     private static let server: [Option] = [
         // Listeners.
@@ -124,8 +134,8 @@ extension Option {
                 + "at most 4."
         ),
         Option(
-            .server, "lanes", .integer(1...64), "", .later,
-            "Most connections per client session. Not set: one per thread."),
+            .server, "lanes", .integer(1...16), "", .active,
+            "Most connections per client session. Not set: one per thread, at most 4."),
         Option(
             .server, "max_sessions", .integer(1...1_000_000), "1024", .active,
             "Most client sessions at once."),
@@ -133,14 +143,20 @@ extension Option {
             .server, "max_streams", .integer(1...1_000_000), "16384", .active,
             "Most streams at once in one session, that is connections of visitors."),
         Option(
+            .server, "max_mappings", .integer(1...100_000), "1000", .active,
+            "Most mappings at once in one session."),
+        Option(
+            .server, "max_udp_visitors", .integer(1...1_000_000), "4096", .active,
+            "Most visitors at once of one mapping of mode `udp`, told apart by their addresses."),
+        Option(
             .server, "max_connections", .integer(1...10_000_000), "65536", .active,
             "Most connections at once, of clients and visitors together."),
         Option(
             .server, "max_handshakes", .integer(1...65_536), "64", .active,
             "Most tunnel connections at once that have not logged in yet."),
-        Option(
-            .server, "max_window", .size(65_536...(1 << 30)), "16MiB", .later,
-            "Most bytes of one stream that may wait for a slow reader."),
+        Option(.server, "max_window", window, "16MiB", .active, maxWindow),
+        Option(.server, "max_queued", queue, "256MiB", .active, maxQueued),
+        Option(.server, "max_session_queued", queue, "64MiB", .active, maxSessionQueued),
 
         // Timeouts.
         Option(
@@ -231,11 +247,11 @@ extension Option {
             .client, "threads", threads, "", .active,
             "Threads of the engine if the client starts its own; 0: the host drives it. Not set: 1."),
         Option(
-            .client, "lanes", .integer(1...64), "", .later,
-            "Connections to the server. Not set: as many as both sides have threads for."),
-        Option(
-            .client, "max_window", .size(65_536...(1 << 30)), "16MiB", .later,
-            "Most bytes of one stream that may wait for a slow reader."),
+            .client, "lanes", .integer(1...16), "", .active,
+            "Most connections to the server. Not set: as many as the server offers."),
+        Option(.client, "max_window", window, "16MiB", .active, maxWindow),
+        Option(.client, "max_queued", queue, "256MiB", .active, maxQueued),
+        Option(.client, "max_session_queued", queue, "64MiB", .active, maxSessionQueued),
         Option(
             .client, "dial_timeout", timeout, "10s", .active,
             "How long connecting may take, to the server and to a local service."),
@@ -256,18 +272,21 @@ extension Option {
         Option(
             .mapping, "mode", .choice(MappingOptions.Mode.allWords), "", .active,
             "Required. `http`: on the HTTP and the HTTPS edge; `https`: on the HTTPS edge only; `tcp`: bytes as "
-                + "they come. "
-                + "Not available yet: `tls`, `udp`, `proxy`, `file`."),
+                + "they come; `udp`: datagrams as they come. Not available yet: `tls`, `proxy`, `file`."),
         Option(
             .mapping, "local_addr", .endpointOrPort(host: "127.0.0.1"), "", .active,
             "The local service. A port alone means 127.0.0.1. Required unless the program itself accepts the "
                 + "visitors."),
         Option(
             .mapping, "domain", .hostName, "", .active,
-            "The host name visitors ask for. Required for `http` and `https`, without meaning for `tcp`."),
+            "The host name visitors ask for. Required for `http` and `https`, without meaning for `tcp` and `udp`."),
         Option(
-            .mapping, "remote_addr", .endpointOrPort(host: "0.0.0.0"), "", .later,
-            "A public port of the mapping's own, for `tcp` and `udp`; port 0 lets the server choose."),
+            .mapping, "remote_addr", .endpointOrPort(host: "0.0.0.0"), "", .active,
+            "A public port of the mapping's own, for `tcp` and `udp`; port 0 lets the server choose. A port alone "
+                + "means 0.0.0.0. Required for `udp`. Not set: `tcp` is on the server's `map_tcp_bind`."),
+        Option(
+            .mapping, "udp_timeout", timeout, "60s", .active,
+            "How long a visitor of mode `udp` may be silent before it is forgotten."),
         Option(
             .mapping, "headers", .headers, "", .later,
             "Header rules for requests and responses."),

@@ -24,6 +24,7 @@ enum Quantity {
 
     /// `bytes` in the largest unit that shows it exactly.
     static func size(_ bytes: Int) -> String {
+        if bytes > 0, bytes % (1 << 30) == 0 { return "\(bytes >> 30)GiB" }
         if bytes > 0, bytes % (1 << 20) == 0 { return "\(bytes >> 20)MiB" }
         return bytes > 0 && bytes % (1 << 10) == 0 ? "\(bytes >> 10)KiB" : "\(bytes)"
     }

@@ -139,7 +139,9 @@ extension Option {
         - `ping_timeout` is longer than `ping_interval`.
         - Mappings of one client have different names, and two of the same mode different domains. `http` and `https`
           need a `domain`.
-        - Two tcp mappings are allowed, but only the first has visitors until `remote_addr` is active.
+        - A `udp` mapping needs a `remote_addr`. Of the `tcp` mappings without one only the first has visitors: there is
+          one TCP edge. Two mappings of the same mode cannot have the same port of the same address; port 0 is always
+          free.
 
         """
 }

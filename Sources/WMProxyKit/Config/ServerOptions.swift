@@ -17,6 +17,10 @@ package struct ServerOptions: Sendable, Equatable {
     package var serverID: UInt32
     /// Threads of an engine of the server's own; 0: the host drives it. Nil: one per core, at most 4.
     package var threads: Int?
+    /// Most lanes of a session. Nil: one per thread, at most 4.
+    package var lanes: Int?
+    /// Most bytes of one stream that may wait for a slow reader.
+    package var maxWindow: Int
     package var limits: Limits
     package var timeouts: Timeouts
     package var ping: PingOptions
@@ -26,10 +30,18 @@ package struct ServerOptions: Sendable, Equatable {
         package var sessions: Int
         /// In one session.
         package var streams: Int
+        /// In one session.
+        package var mappings: Int
+        /// Of one mapping of mode `udp`.
+        package var udpVisitors: Int
         /// Of clients and visitors together.
         package var connections: Int
         /// Tunnel connections that have not logged in yet.
         package var handshakes: Int
+        /// Bytes held for slow readers, all sessions together.
+        package var queued: Int
+        /// The same for one session.
+        package var sessionQueued: Int
     }
 
     /// All in milliseconds; 0: for ever.
@@ -72,9 +84,14 @@ extension ServerOptions: Configurable {
         credential = try Credential(settings)
         serverID = UInt32(clamping: settings.number("server_id"))
         threads = settings.integer("threads")
+        lanes = settings.integer("lanes")
+        maxWindow = settings.number("max_window")
         limits = Limits(
             sessions: settings.number("max_sessions"), streams: settings.number("max_streams"),
-            connections: settings.number("max_connections"), handshakes: settings.number("max_handshakes"))
+            mappings: settings.number("max_mappings"), udpVisitors: settings.number("max_udp_visitors"),
+            connections: settings.number("max_connections"), handshakes: settings.number("max_handshakes"),
+            queued: settings.number("max_queued"), sessionQueued: settings.number("max_session_queued"))
+        settings.warnOfSessionQueue(&warnings)
         timeouts = Timeouts(
             login: settings.number("login_timeout"), head: settings.number("head_timeout"),
             response: settings.number("response_timeout"), idle: settings.number("idle_timeout"))

@@ -81,6 +81,15 @@ struct Settings: Sendable, Equatable {
         if case .list(let entries)? = value(name) { entries } else { [] }
     }
 
+    /// Tells of a session that may hold more than all of them together.
+    func warnOfSessionQueue(_ warnings: inout [ConfigWarning]) {
+        let (all, one) = (number("max_queued"), number("max_session_queued"))
+        guard isSet("max_session_queued"), one > all else { return }
+        let message =
+            "'max_session_queued' (\(Quantity.size(one))) has no effect beyond 'max_queued' (\(Quantity.size(all)))"
+        warnings.append(.init(.warning, message, at: position(of: "max_session_queued")))
+    }
+
     /// An error about an option, where it is set.
     func error(_ name: String, _ reason: String) -> ConfigError { ConfigError(reason, at: position(of: name)) }
 
