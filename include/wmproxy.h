@@ -252,6 +252,14 @@ typedef struct wmp_stats {
     uint64_t http_requests;  /* requests taken by the HTTP and HTTPS edges */
     uint64_t http_errors;    /* error pages that the edges wrote themselves */
     uint64_t queued_bytes;   /* now: payload bytes held in memory because a reader is slow */
+    uint64_t lanes;             /* now: tunnel connections of the sessions */
+    uint64_t connections;       /* server, now: connections of clients and visitors together */
+    uint64_t logins;            /* server, now: tunnel connections that have not logged in yet */
+    uint64_t ports;             /* server, now: public ports that mappings have for themselves */
+    uint64_t vacant_names;      /* server, now: names kept for clients that are away */
+    uint64_t udp_visitors;      /* now: visitors of UDP mappings */
+    uint64_t shed;              /* visitors or services cut off because too much waited for them in memory */
+    uint64_t datagrams_dropped; /* UDP datagrams that found no room */
 } wmp_stats;
 
 /* Receives the counters. `stats` is valid until the callback returns. */

@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 import wmproxy
 
@@ -187,6 +187,9 @@ def field(report: dict[str, Any], name: str) -> list[str]:
 # -------------------------------------------------------------------------------------------------------- Processes
 
 
+P = TypeVar("P", bound="Process")
+
+
 class Process:
     """A program under test. Its standard error is read line by line, as it comes."""
 
@@ -251,7 +254,7 @@ class Process:
             assert stream is not None
             stream.close()
 
-    def __enter__(self) -> Process:
+    def __enter__(self: P) -> P:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -278,7 +281,10 @@ def interrupt(process: Process) -> None:
 
 def engine_threads() -> list[str]:
     """The names of the engine's threads in this process. Python's own have the process's name."""
-    names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    names = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # one of Python's own may end meanwhile
+            names.append(task.joinpath("comm").read_text().strip())
     return sorted(name for name in names if name.startswith("wmp"))
 
 

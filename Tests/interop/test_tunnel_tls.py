@@ -67,7 +67,8 @@ def test_what_passes_is_encrypted_if_it_shall_be(
     server = start_server(tc=secure)
     wire = Wire(server.address("bind_addr"))
     stack.callback(wire.close)
-    client = start_client(wire.address, {"name": "echo", "mode": "tcp", "local_addr": echo_tcp.address}, ts=secure)
+    echo = {"name": "echo", "mode": "tcp", "local_addr": echo_tcp.address}
+    client = start_client(wire.address, echo, ts=secure, lanes=1)
     marker = b"a text that is easy to find " * 10
     with connect(server.address("map_tcp_bind")) as visitor:
         visitor.sendall(marker)

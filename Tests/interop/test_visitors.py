@@ -112,6 +112,7 @@ def test_slots_come_back_when_client_and_visitors_leave(start_server: Any, raw_s
             server=server.address("bind_addr"),
             ts=True,
             token=TOKEN,
+            lanes=1,
             mappings=[{"name": "raw", "mode": "tcp", "local_addr": raw_service.address}],
         ) as client:
             client.wait_ready(DEADLINE)

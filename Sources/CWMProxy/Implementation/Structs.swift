@@ -26,7 +26,11 @@ extension wmp_stats {
             visitors_total: statistics.visitorsTotal, bytes_in: statistics.bytesIn, bytes_out: statistics.bytesOut,
             refused: statistics.refused, login_failures: statistics.loginFailures, handshakes: statistics.handshakes,
             reconnects: statistics.reconnects, http_requests: statistics.httpRequests,
-            http_errors: statistics.httpErrors, queued_bytes: statistics.queuedBytes)
+            http_errors: statistics.httpErrors, queued_bytes: statistics.queuedBytes,
+            lanes: statistics.lanes, connections: statistics.connections, logins: statistics.logins,
+            ports: statistics.ports, vacant_names: statistics.vacantNames,
+            udp_visitors: statistics.udpVisitors, shed: statistics.shed,
+            datagrams_dropped: statistics.datagramsDropped)
     }
 
     /// That of version 0.1.0: hosts compiled against it go on working when the struct grows.

@@ -29,6 +29,22 @@ public struct Statistics: Sendable, Equatable {
     public internal(set) var httpErrors: UInt64 = 0
     /// Now: payload bytes held in memory because a reader is slow.
     public internal(set) var queuedBytes: UInt64 = 0
+    /// Now: tunnel connections of the sessions.
+    public internal(set) var lanes: UInt64 = 0
+    /// Now: connections of clients and visitors together. Of a server.
+    public internal(set) var connections: UInt64 = 0
+    /// Now: tunnel connections that have not logged in yet. Of a server.
+    public internal(set) var logins: UInt64 = 0
+    /// Now: public ports that mappings have for themselves. Of a server.
+    public internal(set) var ports: UInt64 = 0
+    /// Now: names kept for clients that are away. Of a server.
+    public internal(set) var vacantNames: UInt64 = 0
+    /// Now: UDP visitors.
+    public internal(set) var udpVisitors: UInt64 = 0
+    /// Visitors cut off because too much waited in memory.
+    public internal(set) var shed: UInt64 = 0
+    /// Datagrams that found no room.
+    public internal(set) var datagramsDropped: UInt64 = 0
 
     public init() {}
 }

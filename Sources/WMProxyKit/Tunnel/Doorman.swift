@@ -9,27 +9,22 @@ final class Doorman: ConnectionHandler {
     private let connection: Connection
     private let peer: SocketAddress
     private unowned let shard: ServerShard
-    private let timer: Timer
-    private let expiry: Expiry
+    private var timer: Timer?
+    private let deadline: Int64
     private var isSealing = false
     /// Stands among the logins in progress: from its first byte on, so that the silent keep nobody out.
     private var isCounted = false
 
-    /// What the login deadline ends: first the doorman, then the session it becomes.
-    private final class Expiry { var action: (() -> Void)? }
-
     init(_ connection: Connection, peer: SocketAddress, shard: ServerShard) {
         (self.connection, self.peer, self.shard) = (connection, peer, shard)
-        let expiry = Expiry()
-        self.expiry = expiry
-        timer = Timer(on: shard.loop) { expiry.action?() }
-        timer.set(after: shard.core.options.timeouts.login)
+        let time = shard.core.options.timeouts.login
+        deadline = shard.loop.now + Int64(time) * 1_000_000
+        let timer = Timer(on: shard.loop) { [weak self] in self?.end("nothing was said within the login time") }
+        self.timer = timer
+        timer.set(after: time)
     }
 
-    func start() throws(SystemError) {
-        expiry.action = { [weak self] in self?.end("nothing was said within the login time") }
-        try connection.start(self)
-    }
+    func start() throws(SystemError) { try connection.start(self) }
 
     func connectionReadable() {
         guard !isSealing else { return }
@@ -49,7 +44,7 @@ final class Doorman: ConnectionHandler {
             guard !isHandshake else {
                 return end("it speaks TLS, this server does not: set 'tc: true' here or 'ts: false' there", Self.alert)
             }
-            return becomeSession()
+            return becomeLane()
         }
         guard isHandshake else {
             guard first == ProtocolLimits.preface.first else {
@@ -75,14 +70,14 @@ final class Doorman: ConnectionHandler {
     func connectionOpened() {
         guard isSealing else { return }
         shard.counters.handshakes.add(1)
-        becomeSession()
+        becomeLane()
     }
 
-    private func becomeSession() {
-        let session = shard.makeSession(connection, peer: peer, loginTimer: timer)
-        expiry.action = { [weak session] in session?.expire() }
-        shard.doormanEnded(self, wasCounted: isCounted, becoming: session)
-        session.start()
+    private func becomeLane() {
+        timer?.cancel()
+        let lane = ServerLane(connection, peer: peer, shard: shard, deadline: deadline)
+        shard.doormanEnded(self, wasCounted: isCounted, becoming: lane)
+        lane.start()
     }
 
     func connectionFailed(_ error: ConnectionError) { end("\(error)") }
@@ -90,7 +85,7 @@ final class Doorman: ConnectionHandler {
 
     /// Closes, with a last word where the peer would understand one.
     func end(_ reason: String, _ farewell: [UInt8] = []) {
-        timer.cancel()
+        timer?.cancel()
         if farewell.isEmpty {
             connection.close()
         } else {

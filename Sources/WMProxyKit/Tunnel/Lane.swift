@@ -7,6 +7,8 @@ protocol LaneOwner: AnyObject {
     /// nil: the owner has refused the stream.
     func laneOpened(_ id: UInt32, _ message: Open) -> MuxStream?
     func laneClosed(_ stream: MuxStream)
+    /// There are no streams, and all that was said has been sent.
+    func laneIsIdle()
     /// The connection is gone; every stream on it has heard so already.
     func laneLost(_ reason: LaneLoss)
 }
@@ -33,9 +35,9 @@ enum LaneLoss: Error, CustomStringConvertible {
     }
 }
 
-/// One tunnel connection: a mux over a connection, with the pings that keep watch over it.
+/// One tunnel connection: a mux over a connection, with the pings that keep watch over it and measure its round trip.
 ///
-/// Confined to its loop.
+/// Confined to its loop; `move` takes it to another.
 final class Lane: ConnectionHandler, MuxOwner, Flushable {
     let connection: Connection
     private let role: Mux.Role
@@ -44,8 +46,16 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private let ping: PingOptions
     private var heardAt: Int64
     private var timer: Timer?
+    private var nextPing: Int64 = 0
+    /// When the ping that has not been answered yet went out.
+    private var pingSentAt: Int64?
+    private var roundTrips = ShortestRoundTrip()
+    /// Received since the last ping.
+    private var received = 0
     private var isFlushScheduled = false
     private var isReading = false
+    /// Between two loops: nothing is read.
+    private var isPaused = false
     private(set) var isLost = false
     /// The login is over.
     private var isOpen = false
@@ -53,6 +63,14 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private var preface: ArraySlice<UInt8>
     /// Nothing but the preface has come yet.
     private var isFresh = true
+
+    /// While data flows, the round trip is measured after so many bytes, and at most so often (nanoseconds).
+    private static let measureAfter = 256 * 1024
+    private static let measureInterval: Int64 = 50_000_000
+    /// No answer is believed to have taken longer, nanoseconds: windows follow the round trip.
+    private static let longestRoundTrip: Int64 = 2_000_000_000
+    /// For the last bytes to go out after the end, milliseconds.
+    private static let farewellTimeout = 5000
 
     /// Takes over `connection`, which is open.
     init(_ connection: Connection, role: Mux.Role, owner: any LaneOwner, ping: PingOptions) {
@@ -63,7 +81,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         heardAt = connection.loop.now
         preface = role == .server ? ProtocolLimits.preface[...] : []
         if role == .client {
-            ProtocolLimits.preface.withUnsafeBytes { mux.output.append($0) }
+            mux.writePreface()
             muxHasOutput()
         }
         connection.handler = self
@@ -78,15 +96,56 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         mux.acceptsStreams = true
         isOpen = true
         timer = Timer(on: loop) { [weak self] in self?.beat() }
-        timer?.set(after: ping.interval)
+        beat()
     }
 
+    // MARK: Pings
+
     private func beat() {
-        guard loop.now - heardAt < Int64(ping.timeout) * 1_000_000 else { return lose(.silent) }
-        // An idle lane holds no memory for output.
-        mux.output.releaseIfEmpty()
-        mux.write(.ping, payload: [0, 0, 0, 0, 0, 0, 0, 0])
-        timer?.set(after: ping.interval)
+        let dead = heardAt + Int64(ping.timeout) * 1_000_000
+        guard loop.now < dead else { return lose(.silent) }
+        if loop.now >= nextPing {
+            mux.releaseOutput()
+            nextPing = loop.now + Int64(ping.interval) * 1_000_000
+            sendPing()
+        }
+        timer?.set(after: Int((min(nextPing, dead) - loop.now + 999_999) / 1_000_000))
+    }
+
+    private func sendPing() {
+        received = 0
+        pingSentAt = loop.now
+        mux.write(.ping, number: UInt64(bitPattern: loop.now))
+    }
+
+    private func measureIfDue() {
+        guard received >= Self.measureAfter, isOpen, pingSentAt == nil else { return }
+        guard loop.now >= nextPing - Int64(ping.interval) * 1_000_000 + Self.measureInterval else { return }
+        nextPing = loop.now + Int64(ping.interval) * 1_000_000
+        sendPing()
+    }
+
+    /// The shortest of the last seconds counts: what queues on the way is not the way.
+    private func receivePong(_ number: UInt64) {
+        guard let sentAt = pingSentAt, number == UInt64(bitPattern: sentAt) else { return }
+        pingSentAt = nil
+        mux.roundTrip = roundTrips.add(min(max(loop.now - sentAt, 1), Self.longestRoundTrip), at: loop.now)
+    }
+
+    // MARK: Moving
+
+    /// Stops reading, until `move`: the caller takes the lane to another loop, later in this turn.
+    func pause() { isPaused = true }
+
+    func resume() { isPaused = false }
+
+    /// Leaves its loop, for the one whose thread will call `arrive`. Nothing is to be sent, no timer runs.
+    func leave() { connection.leave() }
+
+    /// Goes on, on the loop whose thread calls this.
+    func arrive(on loop: Loop) throws(SystemError) {
+        try connection.arrive(on: loop)
+        isPaused = false
     }
 
     // MARK: Sending
@@ -103,41 +162,54 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         // Twice at most: what the waiting streams add goes out at once, what comes after that with the next turn's
         // frames.
         for _ in 0..<2 {
-            while !mux.output.isEmpty {
-                switch connection.write(mux.output.readable) {
-                case .taken(let count):
-                    mux.output.consume(count)
-                    guard mux.output.isEmpty else {
-                        mux.isBlocked = true
-                        return
-                    }
-                case .failed(let error): return lose(.connection(error))
-                }
-            }
-            mux.isBlocked = false
-            guard mux.hasWaiting else { return }
+            do throws(ConnectionError) {
+                mux.isBlocked = try !sendOutput()
+            } catch { return lose(.connection(error)) }
+            if mux.isBlocked { return }
+            guard mux.hasWaiting else { break }
             isFlushScheduled = true
             mux.serveWaiting()
             isFlushScheduled = false
+            guard !isLost else { return }
         }
-        if !mux.output.isEmpty || mux.hasWaiting {
+        if mux.hasOutput || mux.hasWaiting {
             isFlushScheduled = true
             loop.later { [weak self] in self?.flush() }
+        } else if mux.streamCount == 0 {
+            owner?.laneIsIdle()
         }
     }
 
-    func connectionWritable() { flush() }
+    /// false: the socket takes no more for now.
+    private func sendOutput() throws(ConnectionError) -> Bool {
+        while mux.hasOutput {
+            let output = mux.nextOutput
+            switch connection.write(output) {
+            case .taken(let count):
+                mux.taken(count)
+                guard count == output.count else { return false }
+            case .failed(let error): throw error
+            }
+        }
+        return true
+    }
+
+    func connectionWritable() {
+        if isLost { sendFarewell() } else { flush() }
+    }
 
     // MARK: Receiving
 
     func connectionReadable() {
         // Some at a time, so that one lane's flood does not hold up the loop's other work.
         for _ in 0..<4 {
-            guard !isLost else { return }
+            guard !isLost, !isPaused else { return }
             switch connection.read(into: loop.scratch) {
             case .bytes(let count):
                 heardAt = loop.now
+                received &+= count
                 take(UnsafeRawBufferPointer(rebasing: loop.scratch[..<count]))
+                measureIfDue()
             case .wouldBlock: return
             case .end: return lose(.closed)
             case .failed(let error): return lose(.connection(error))
@@ -183,14 +255,17 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     func muxReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
         switch type {
         case .ping where !isOpen, .pong where !isOpen: throw ProtocolViolation("PING before the login")
-        case .ping:
-            guard payload.count == 8 else { throw ProtocolViolation("PING of the wrong length") }
-            mux.write(.pong, payload: (0..<8).map { payload[$0] })
-        case .pong:
-            guard payload.count == 8 else { throw ProtocolViolation("PONG of the wrong length") }
+        case .ping: mux.write(.pong, number: try number(payload))
+        case .pong: receivePong(try number(payload))
         default:
             try owner?.laneReceived(type, payload)
         }
+    }
+
+    /// The payload of PING and PONG.
+    private func number(_ payload: Span<UInt8>) throws(ProtocolViolation) -> UInt64 {
+        guard payload.count == 8 else { throw ProtocolViolation("PING or PONG of the wrong length") }
+        return payload.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)) }
     }
 
     func muxOpened(_ id: UInt32, _ message: Open) -> MuxStream? { owner?.laneOpened(id, message) }
@@ -198,17 +273,30 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
 
     // MARK: Ending
 
-    /// Says farewell, as far as the other side listens, and closes.
+    /// Says farewell behind all that waits to be sent, and closes. The owner hears of it at once.
     func close(_ type: FrameType, _ refusal: Refusal, as reason: LaneLoss? = nil) {
         guard !isLost else { return }
-        mux.write(type, payload: refusal.payload)
-        flush()
-        guard !isLost else { return }
+        mux.writeLast(type, payload: refusal.payload)
         isLost = true
-        timer?.cancel()
         mux.fail(refusal.text)
-        connection.closeLingering()
+        timer?.cancel()
+        let timer = Timer(on: loop) { [connection] in connection.close() }
+        self.timer = timer
+        timer.set(after: Self.farewellTimeout)
+        // Later: the caller may be inside a reading that uses the same scratch.
+        loop.later { self.sendFarewell() }
         owner?.laneLost(reason ?? .stopped(refusal.text))
+    }
+
+    private func sendFarewell() {
+        do throws(ConnectionError) {
+            guard try sendOutput() else { return }
+            timer?.cancel()
+            connection.closeLingering()
+        } catch {
+            timer?.cancel()
+            connection.close()
+        }
     }
 
     func lose(_ reason: LaneLoss) {
@@ -218,5 +306,22 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         connection.close()
         mux.fail(reason.description)
         owner?.laneLost(reason)
+    }
+}
+
+/// The shortest round trip of the last five to ten seconds, nanoseconds.
+private struct ShortestRoundTrip {
+    private var before = Int64.max
+    private var now = Int64.max
+    private var since: Int64 = 0
+
+    private static let period: Int64 = 5_000_000_000
+
+    mutating func add(_ sample: Int64, at time: Int64) -> Int64 {
+        if time - since >= Self.period {
+            (before, now, since) = (now, .max, time)
+        }
+        now = min(now, sample)
+        return min(before, now)
     }
 }

@@ -4,6 +4,8 @@ import WMPWire
 /// Who keeps a pipe's connection in its count.
 protocol PipeOwner: AnyObject {
     func pipeClosed(_ pipe: PipeStream)
+    /// More waits in memory than `budget` allows: somebody has to give way.
+    func shed(_ budget: ByteBudget)
 }
 
 /// A stream joined to a TCP connection: a visitor's at the server, a local service's at the client.
@@ -21,27 +23,24 @@ final class PipeStream: MuxStream, ConnectionHandler {
     private weak var owner: (any PipeOwner)?
     /// Received, not yet taken by the socket.
     private var pending = ByteBuffer()
+    /// What waits in `pending`, on its session's account.
+    private(set) var held: Holding
     private var hasShutDown = false
     private var isOver = false
-    /// Bytes taken since one last had to wait.
-    private var smooth = 0
     private var farewell: Timer?
     /// Makes the connection to join; given up with the stream.
     var dialer: Dialer?
     /// Called once, when the mux knows the stream.
     var onStart: ((PipeStream) -> Void)?
 
-    /// The most that one connection sends in its turn.
-    private static let quantum = 256 * 1024
-    /// As far as a window widens.
-    private static let widestWindow = 2 * 1024 * 1024
     /// For a reader's next bytes, after the stream has ended.
     private static let farewellTimeout = 30_000
 
-    init(id: UInt32, mux: Mux, side: Side, counters: Counters, owner: any PipeOwner) {
+    init(id: UInt32, mux: Mux, side: Side, counters: Counters, budget: ByteBudget, owner: any PipeOwner) {
         self.side = side
         self.counters = counters
         self.owner = owner
+        held = Holding(budget)
         super.init(id: id, mux: mux)
     }
 
@@ -62,6 +61,12 @@ final class PipeStream: MuxStream, ConnectionHandler {
         onStart = nil
     }
 
+    /// More waits here than there is room for.
+    func giveUp() {
+        reset(.tooMany)
+        close(resetting: true)
+    }
+
     /// There will be no connection.
     func abandon() { close(resetting: true) }
 
@@ -71,7 +76,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
     override func canSend() { pump() }
 
     private func pump() {
-        var budget = Self.quantum
+        var budget = mux?.quantum ?? 0
         while let connection, !hasSentEnd {
             let size = min(sendable, budget)
             guard size > 0 else {
@@ -86,7 +91,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 commitData(count)
                 countSent(count)
                 budget -= min(budget, count)
-            case .wouldBlock: return
+            case .wouldBlock: return rest()
             case .end:
                 sendEnd()
                 finishIfDone()
@@ -109,21 +114,15 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 return fail()
             }
         }
-        if taken > 0 { consumed(taken) }
-        guard taken < bytes.count else { return widenIfSmooth(by: taken) }
-        smooth = 0
+        if taken > 0, let connection { passedOn(taken, at: connection.loop.now) }
+        guard taken < bytes.count else { return }
         pending.append(UnsafeRawBufferPointer(rebasing: bytes[taken...]))
-        counters.queuedBytes.add(bytes.count - taken)
+        notePending()
     }
 
-    /// A reader that has taken two windows without a pause gets a wider one: the sender waits less for credit. One that
-    /// never reads holds no more than the first.
-    private func widenIfSmooth(by count: Int) {
-        guard windowSize < Self.widestWindow else { return }
-        smooth += count
-        guard smooth >= 2 * windowSize else { return }
-        smooth = 0
-        widenWindow(to: 2 * windowSize)
+    private func notePending() {
+        counters.queuedBytes.add(pending.count - held.bytes)
+        if let exceeded = held.set(to: pending.count) { owner?.shed(exceeded) }
     }
 
     func connectionWritable() { drain() }
@@ -136,8 +135,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 guard count > 0 else { return limitFarewell() }
                 farewell?.unset()
                 pending.consume(count)
-                counters.queuedBytes.add(-count)
-                consumed(count)
+                notePending()
+                passedOn(count, at: connection.loop.now)
             case .failed:
                 return fail()
             }
@@ -194,8 +193,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
         dialer?.cancel()
         dialer = nil
         farewell?.cancel()
-        counters.queuedBytes.add(-pending.count)
         pending.consume(pending.count)
+        notePending()
         pending.releaseIfEmpty()
         if let connection {
             self.connection = nil

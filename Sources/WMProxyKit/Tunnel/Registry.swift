@@ -4,51 +4,52 @@ import WMPWire
 struct Registry {
     struct Entry {
         let identity: Identity
-        /// nil: the client is away; its name stays known, so that visitors hear 503 and not 404.
-        var session: SessionID?
         let route: Route
     }
 
     private var entries: [Claim: Entry] = [:]
-    /// Claims whose client is away, the longest first.
+    /// Names whose client is away, the longest first.
     private var vacant: [Claim] = []
 
     /// Names kept for clients that are away.
     static let maxVacant = 1000
 
+    var vacantCount: Int { vacant.count }
+
+    subscript(claim: Claim) -> Route? { entries[claim]?.route }
+
+    func isHeld(_ claim: Claim, by identity: Identity) -> Bool { entries[claim]?.identity == identity }
+
     /// Takes `claim`, or takes it over from an earlier session of the same identity.
     /// - Returns: the session that has lost it, if any.
-    mutating func take(_ claim: Claim, _ route: Route, for identity: Identity) -> Result<SessionID?, Refusal> {
-        if let entry = entries[claim], entry.session != nil, entry.identity != identity {
-            let what =
-                switch claim {
-                case .host(let name): "the domain '\(name)'"
-                case .tcp: "the TCP edge"
-                }
-            return .failure(Refusal(code: .taken, text: "\(what) is taken by another client"))
+    mutating func take(_ claim: Claim, _ route: Route, for identity: Identity) -> Result<SharedSession?, Refusal> {
+        let holder = entries[claim]
+        if let holder, holder.route.session != nil {
+            guard holder.identity == identity else {
+                return .failure(Refusal(code: .taken, text: "\(claim) is taken by another client"))
+            }
+            guard holder.route.session !== route.session else {
+                return .failure(
+                    Refusal(code: .taken, text: "mapping '\(holder.route.name)' of the same client has it already"))
+            }
         }
-        if let entry = entries[claim], entry.session == route.session {
-            return .failure(
-                Refusal(code: .taken, text: "mapping '\(entry.route.name)' of the same client has it already"))
-        }
-        let loser = entries[claim]?.session
-        entries[claim] = Entry(identity: identity, session: route.session, route: route)
+        entries[claim] = Entry(identity: identity, route: route)
         vacant.removeAll { $0 == claim }
-        return .success(loser)
+        return .success(holder?.route.session)
     }
 
     /// Gives `claim` up for good. false: `session` does not hold it any more.
-    mutating func release(_ claim: Claim, by session: SessionID) -> Bool {
-        guard entries[claim]?.session == session else { return false }
+    mutating func release(_ claim: Claim, by session: SharedSession) -> Bool {
+        guard entries[claim]?.route.session === session else { return false }
         entries[claim] = nil
         return true
     }
 
-    /// The session is lost: its names are kept, the TCP edge is free.
-    /// - Returns: what the shards have to be told: each claim with its vacant route, or nil to forget it.
-    mutating func vacate(_ session: SessionID) -> [(Claim, Route?)] {
+    /// The session is lost: its names are kept, its ports are free.
+    /// - Returns: each claim that changes, with its vacant route, or nil to forget it.
+    mutating func vacate(_ session: SharedSession) -> [(Claim, Route?)] {
         var changes: [(Claim, Route?)] = []
-        for (claim, entry) in entries where entry.session == session {
+        for (claim, entry) in entries where entry.route.session === session {
             guard case .host = claim else {
                 entries[claim] = nil
                 changes.append((claim, nil))
@@ -56,7 +57,7 @@ struct Registry {
             }
             let route = Route(
                 session: nil, mapping: entry.route.mapping, name: entry.route.name, mode: entry.route.mode)
-            entries[claim] = Entry(identity: entry.identity, session: nil, route: route)
+            entries[claim] = Entry(identity: entry.identity, route: route)
             vacant.append(claim)
             changes.append((claim, route))
         }
@@ -70,3 +71,13 @@ struct Registry {
 }
 
 extension Refusal: Error {}
+
+extension Claim: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .host(let name): "the domain '\(name)'"
+        case .tcpEdge: "the TCP edge"
+        case .port(let transport, let address): "\(transport.rawValue) port \(address)"
+        }
+    }
+}

@@ -1,36 +1,33 @@
+import WMPIO
 import WMPWire
 
-/// Where visitors of one host name, or of the TCP edge, go. Immutable; every loop has the same ones.
+/// Where visitors of one claim go. Immutable; every loop has the same ones.
 struct Route: Sendable, Equatable {
     /// The session that serves it; nil: its client is away, which visitors are told (503).
-    let session: SessionID?
+    let session: SharedSession?
     let mapping: UInt32
     let name: String
     let mode: Map.Mode
     /// May be reached without TLS.
     var allowsPlain: Bool { mode == .http }
+
+    static func == (one: Route, other: Route) -> Bool {
+        one.session === other.session && one.mapping == other.mapping && one.mode == other.mode
+            && one.name == other.name
+    }
 }
 
-/// A session among all of a server, and the shard it lives on.
-struct SessionID: Hashable, Sendable {
-    let number: UInt64
-    let shard: Int
-}
+/// One shard's copy of the routes of host names, changed by messages from the registry.
+typealias RouteTable = [HostName: Route]
 
-/// Who a session belongs to: what it holds, another of the same identity may take over, and nobody else.
-struct Identity: Hashable, Sendable {
-    let clientID: String
-    let principal: String
-}
-
-/// One shard's copy of the routes, changed by messages from the registry.
-struct RouteTable {
-    var hosts: [HostName: Route] = [:]
-    var tcp: Route?
-}
-
-/// What a mapping claims at the server's edges.
+/// What a mapping claims at the server.
 enum Claim: Hashable, Sendable {
+    /// A name at the HTTP and HTTPS edges.
     case host(HostName)
-    case tcp
+    /// The TCP edge, `map_tcp_bind`.
+    case tcpEdge
+    /// A port of the mapping's own.
+    case port(Transport, SocketAddress)
+
+    enum Transport: String, Sendable { case tcp, udp }
 }

@@ -2,10 +2,10 @@ import Glibc
 import WMPIO
 import WMPWire
 
-/// A running server: listeners and registry on its first loop, a shard on each.
+/// A running server: its edges, a shard on each of its loops, and a home on the first.
 ///
-/// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `registry` are confined to the first
-/// loop, `home`.
+/// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `nextShard` are confined to the first
+/// loop.
 final class ServerCore: @unchecked Sendable {
     let options: ServerOptions
     let engine: TunnelEngine
@@ -13,23 +13,27 @@ final class ServerCore: @unchecked Sendable {
     /// nil: the tunnel is plain (`tc: false`).
     let tunnelContext: TLSContext?
     let edgeContext: TLSContext?
+    /// What may wait in memory for slow readers, all sessions together.
+    let budget: ByteBudget
     /// Where each listener listens, by the name of its option.
     private(set) var addresses: [String: SocketAddress] = [:]
     private(set) var shards: [ServerShard] = []
-    private let sessionCount = SharedCount()
+    private(set) lazy var home = ServerHome(self, on: shards[0])
     private let connectionCount = SharedCount()
     private let loginCount = SharedCount()
     private var listeners: [String: Listener] = [:]
-    private var registry = Registry()
     private var nextShard = 0
     /// Itself, from `start` to the end of `stop`: a server runs whether or not anybody holds it.
     private var whileRunning: ServerCore?
 
-    private var home: Loop { shards[0].loop }
+    private var homeLoop: Loop { shards[0].loop }
+    /// Lanes of one session: one for each loop, unless the configuration says otherwise.
+    var maxLanes: Int { options.lanes ?? min(4, shards.count) }
 
     init(_ options: ServerOptions, engine: TunnelEngine) throws(TunnelError) {
         self.options = options
         self.engine = engine
+        budget = ByteBudget(limit: options.limits.queued)
         do {
             events = try EventQueue()
             tunnelContext =
@@ -49,10 +53,12 @@ final class ServerCore: @unchecked Sendable {
             throw TunnelError(.internalError, "\(error)")
         }
         for (name, endpoint) in options.listeners {
-            let listener = try Self.listen(name, endpoint, on: home)
+            let listener = try Self.listen(name, endpoint, on: homeLoop)
             listeners[name] = listener
             addresses[name] = listener.address
         }
+        // Made before any other thread can ask for it.
+        _ = home
     }
 
     private static func certificate(_ files: CertificateFiles?, for host: String, _ use: String) throws -> Certificate {
@@ -82,7 +88,7 @@ final class ServerCore: @unchecked Sendable {
         let failure = Guarded<TunnelError?>(nil)
         let opened = Monitor()
         nonisolated(unsafe) var isDone = false
-        home.submit { [self] in
+        homeLoop.submit { [self] in
             for (name, listener) in listeners {
                 do throws(SystemError) { try open(name, listener) } catch {
                     failure.withLock { $0 = TunnelError(error, doing: "\(name): cannot listen") }
@@ -105,11 +111,23 @@ final class ServerCore: @unchecked Sendable {
     }
 
     private func open(_ name: String, _ listener: Listener) throws(SystemError) {
+        if name == "map_tcp_bind" {
+            return try accept(on: listener, named: name) { [unowned self] in home.route(of: .tcpEdge) }
+        }
         try listener.start(
             onAccept: { [unowned self] in accepted(name, $0, $1) },
-            onExhausted: { [unowned self] in
-                logStranger(shards[0], "\(name): no visitor can be taken for now: \($0)")
-            })
+            onExhausted: { [unowned self] in logExhausted(name, $0) })
+    }
+
+    /// On the first loop: takes in the visitors of a TCP port, for whoever `route` names when one comes.
+    func accept(on listener: Listener, named name: String, route: @escaping () -> Route?) throws(SystemError) {
+        try listener.start(
+            onAccept: { [unowned self] fd, peer in acceptedTCP(name, fd, peer, route()) },
+            onExhausted: { [unowned self] in logExhausted(name, $0) })
+    }
+
+    private func logExhausted(_ name: String, _ error: SystemError) {
+        logStranger(shards[0], "\(name): no visitor can be taken for now: \(error)")
     }
 
     private static let purpose = [
@@ -119,22 +137,7 @@ final class ServerCore: @unchecked Sendable {
 
     /// On the first loop: a connection has come; its shard takes it from here.
     private func accepted(_ name: String, _ fd: Int32, _ peer: SocketAddress) {
-        guard connectionCount.add(upTo: options.limits.connections) else {
-            shards[0].counters.refused.add(1)
-            System.close(fd)
-            return logStranger(
-                shards[0], "\(name): \(peer) turned away: \(options.limits.connections) connections already")
-        }
-        if name == "map_tcp_bind" {
-            guard let route = shards[0].routes.tcp, let session = route.session else {
-                System.resetOnClose(fd)
-                System.close(fd)
-                connectionCount.remove()
-                shards[0].counters.refused.add(1)
-                return logStranger(shards[0], "visitor \(peer) turned away: no client has a TCP mapping")
-            }
-            return on(shards[session.shard]) { $0.adoptTCP(fd, peer, route) }
-        }
+        guard admitsConnection(name, fd, peer) else { return }
         nextShard = (nextShard + 1) % shards.count
         on(shards[nextShard]) { shard in
             switch name {
@@ -145,21 +148,50 @@ final class ServerCore: @unchecked Sendable {
         }
     }
 
+    /// The same for a visitor whose port tells who serves it: it goes in turn to the loops with a lane there.
+    private func acceptedTCP(_ name: String, _ fd: Int32, _ peer: SocketAddress, _ route: Route?) {
+        guard admitsConnection(name, fd, peer) else { return }
+        guard let route, let session = route.session, let next = session.shard(from: nextShard + 1) else {
+            System.resetOnClose(fd)
+            System.close(fd)
+            connectionCount.remove()
+            shards[0].counters.refused.add(1)
+            return logStranger(shards[0], "\(name): visitor \(peer) turned away: no client serves it")
+        }
+        nextShard = next
+        on(shards[next]) { $0.adoptTCP(fd, peer, route) }
+    }
+
+    private func admitsConnection(_ name: String, _ fd: Int32, _ peer: SocketAddress) -> Bool {
+        if connectionCount.add(upTo: options.limits.connections) { return true }
+        shards[0].counters.refused.add(1)
+        System.resetOnClose(fd)
+        System.close(fd)
+        logStranger(shards[0], "\(name): \(peer) turned away: \(options.limits.connections) connections already")
+        return false
+    }
+
     /// Runs `body` on the shard's loop: at once if that is this one.
     func on(_ shard: ServerShard, _ body: @escaping (ServerShard) -> Void) {
         guard !shard.loop.isCurrent else { return body(shard) }
         shard.loop.submit { [self] in withExtendedLifetime(self) { body(shard) } }
     }
 
+    /// Runs `body` on the first loop.
+    func onHome(_ body: @escaping (ServerHome) -> Void) { on(shards[0]) { [home] _ in body(home) } }
+
     // MARK: Counts
 
-    func admitsSession() -> Bool { sessionCount.add(upTo: options.limits.sessions) }
-    func sessionLeft() { sessionCount.remove() }
     func admitsLogin() -> Bool { loginCount.add(upTo: options.limits.handshakes) }
     func loginLeft() { loginCount.remove() }
     func connectionLeft() { connectionCount.remove() }
 
-    var statistics: Statistics { Statistics(shards.map(\.counters)) }
+    var statistics: Statistics {
+        var all = Statistics(shards.map(\.counters))
+        all.connections = UInt64(connectionCount.current)
+        all.logins = UInt64(loginCount.current)
+        return all
+    }
 
     /// What strangers do is logged once a second and shard, and how much was not.
     func logStranger(_ shard: ServerShard, _ text: @autoclosure () -> String) {
@@ -167,84 +199,17 @@ final class ServerCore: @unchecked Sendable {
         Log.warning(held == 0 ? text() : "\(text()) (and \(held) more like it)")
     }
 
-    // MARK: Claims
-
-    /// What `map` claims, if this server has an edge for it.
-    func claim(of map: Map) -> Result<Claim, Refusal> {
-        switch map.mode {
-        case .tcp:
-            guard options.mapTCPBind != nil else {
-                return .failure(Refusal(code: .notOffered, text: "the server has no TCP edge (map_tcp_bind)"))
-            }
-            return .success(.tcp)
-        case .http, .https:
-            guard let name = HostName(map.domain), name.port == nil else {
-                return .failure(Refusal(code: .notOffered, text: "'\(map.domain)' is not a host name"))
-            }
-            guard options.mapHTTPSBind != nil || (map.mode == .http && options.mapHTTPBind != nil) else {
-                let keys = map.mode == .http ? "map_http_bind, map_https_bind" : "map_https_bind"
-                return .failure(Refusal(code: .notOffered, text: "the server has no edge for it (\(keys))"))
-            }
-            return .success(.host(name))
-        default:
-            return .failure(Refusal(code: .notOffered, text: "mode \(map.mode.rawValue) is not known here"))
-        }
-    }
-
     /// Where visitors reach it: the first for programs, all for people.
-    func visitorAddresses(of map: Map) -> [String] {
-        if map.mode == .tcp { return [addresses["map_tcp_bind"]?.description ?? ""] }
+    func visitorAddresses(of map: Map, at claim: Claim) -> [String] {
+        switch claim {
+        case .tcpEdge: return [addresses["map_tcp_bind"]?.description ?? ""]
+        case .port(_, let address): return [address.description]
+        case .host: break
+        }
         var urls: [String] = []
         if map.mode == .http, let http = addresses["map_http_bind"] { urls.append("http://\(map.domain):\(http.port)") }
         if let https = addresses["map_https_bind"] { urls.append("https://\(map.domain):\(https.port)") }
         return urls
-    }
-
-    /// Has the registry take `claim`, and every shard know it, before `done` runs on the session's loop.
-    func take(_ claim: Claim, _ route: Route, for identity: Identity, done: @escaping (Result<Void, Refusal>) -> Void) {
-        guard let session = route.session else { return }
-        home.submit { [self] in
-            switch registry.take(claim, route, for: identity) {
-            case .failure(let refusal): on(shards[session.shard]) { _ in done(.failure(refusal)) }
-            case .success(let loser):
-                tell([(claim, route)]) { [self] in on(shards[session.shard]) { _ in done(.success(())) } }
-                if let loser {
-                    on(shards[loser.shard]) { $0.session(loser)?.loseMapping(of: claim) }
-                }
-            }
-        }
-    }
-
-    /// Gives `claim` up; `done` runs on the session's loop when no shard routes to it any more.
-    func release(_ claim: Claim, by session: SessionID, done: @escaping () -> Void) {
-        home.submit { [self] in
-            guard registry.release(claim, by: session) else { return on(shards[session.shard]) { _ in done() } }
-            tell([(claim, nil)]) { [self] in on(shards[session.shard]) { _ in done() } }
-        }
-    }
-
-    /// The session is lost; `done` runs on the first loop when no shard routes to it any more.
-    func vacate(_ session: SessionID, done: @escaping () -> Void) {
-        home.submit { [self] in tell(registry.vacate(session), done) }
-    }
-
-    /// On the first loop: has each shard change its routes; `done` runs here when all have.
-    private func tell(_ changes: [(Claim, Route?)], _ done: @escaping () -> Void) {
-        var left = shards.count
-        for shard in shards {
-            on(shard) { [self] shard in
-                for (claim, route) in changes {
-                    switch claim {
-                    case .tcp: shard.routes.tcp = route
-                    case .host(let name): shard.routes.hosts[name] = route
-                    }
-                }
-                on(shards[0]) { _ in
-                    left -= 1
-                    if left == 0 { done() }
-                }
-            }
-        }
     }
 
     // MARK: Stop
@@ -254,9 +219,10 @@ final class ServerCore: @unchecked Sendable {
     func stop(drain milliseconds: Int) throws(TunnelError) {
         let finished = Monitor()
         nonisolated(unsafe) var left = shards.count
-        let isAlive = home.submit { [self] in
+        let isAlive = homeLoop.submit { [self] in
             for listener in listeners.values { listener.close() }
             listeners.removeAll()
+            home.closePorts()
             for shard in shards {
                 on(shard) { shard in
                     shard.drain(milliseconds) {

@@ -1,7 +1,7 @@
 import WMPIO
 import WMPWire
 
-/// A server's part on one loop: the sessions, visitors and routes there.
+/// A server's part on one loop: the lanes, visitors and routes there.
 ///
 /// @unchecked Sendable: confined to `loop`, but for `core`, `index` and `counters`.
 final class ServerShard: PipeOwner, @unchecked Sendable {
@@ -10,26 +10,35 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
     let index: Int
     let loop: Loop
     let counters = Counters()
-    var routes = RouteTable()
+    private(set) var routes = RouteTable()
+    /// Counts the changes of `routes`.
+    private(set) var routesVersion = 0
     var strangers = LogLimiter()
 
-    private var sessions: [UInt64: ServerSession] = [:]
+    /// Connections that have yet to log in, or to say what they speak.
     private var doormen: [ObjectIdentifier: Doorman] = [:]
+    /// All lanes, those logging in included.
+    private var lanes: [ObjectIdentifier: ServerLane] = [:]
+    /// Those that carry streams, by session.
+    private var lanesOf: [ObjectIdentifier: [ServerLane]] = [:]
     private var visitors: [ObjectIdentifier: HTTPVisitor] = [:]
-    /// Visitors of the TCP edge, also those whose stream has ended before they took all.
+    /// Visitors of TCP ports, also those whose stream has ended before they took all.
     private var pipes: [ObjectIdentifier: PipeStream] = [:]
-    private var lastSession: UInt64 = 0
     private var isStopping = false
     /// Called when the last stream has ended or its time is over.
     private var drained: (() -> Void)?
     private var drainTimer: Timer?
+    private var isCheckScheduled = false
 
     init(_ core: ServerCore, index: Int, loop: Loop) {
         (self.core, self.index, self.loop) = (core, index, loop)
     }
 
-    func session(_ id: SessionID) -> ServerSession? {
-        id.shard == index ? sessions[id.number] : nil
+    func change(_ changes: [(HostName, Route?)]) {
+        routesVersion += 1
+        for (name, route) in changes { routes[name] = route }
+        // A client that takes its mapping back waits for the streams of visitors who only may ask again.
+        for visitor in visitors.values { visitor.dropIdleUpstream() }
     }
 
     // MARK: Tunnel connections
@@ -44,48 +53,72 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
         do throws(SystemError) { try doorman.start() } catch { doorman.end("\(error)") }
     }
 
-    func doormanEnded(_ doorman: Doorman, wasCounted: Bool, becoming session: ServerSession?) {
+    func doormanEnded(_ doorman: Doorman, wasCounted: Bool, becoming lane: ServerLane?) {
         guard doormen.removeValue(forKey: ObjectIdentifier(doorman)) != nil else { return }
-        guard session == nil else { return }
-        if wasCounted { core.loginLeft() }
-        core.connectionLeft()
+        if let lane {
+            lanes[ObjectIdentifier(lane)] = lane
+        } else {
+            if wasCounted { core.loginLeft() }
+            core.connectionLeft()
+        }
     }
 
-    func makeSession(_ connection: Connection, peer: SocketAddress, loginTimer: Timer) -> ServerSession {
-        lastSession += 1
-        let id = SessionID(number: lastSession, shard: index)
-        let session = ServerSession(connection, id: id, peer: peer, shard: self, loginTimer: loginTimer)
-        sessions[id.number] = session
-        return session
+    /// A lane that is logging in goes to another shard.
+    func leave(_ lane: ServerLane) { lanes[ObjectIdentifier(lane)] = nil }
+
+    /// One comes from another. false: the server stops.
+    func arrive(_ lane: ServerLane) -> Bool {
+        lanes[ObjectIdentifier(lane)] = lane
+        return !isStopping
     }
 
-    func loggedIn(_ session: ServerSession) { core.loginLeft() }
+    func loggedIn(_ lane: ServerLane) {
+        core.loginLeft()
+        counters.lanes.add(1)
+        guard let session = lane.session else { return }
+        lanesOf[ObjectIdentifier(session), default: []].append(lane)
+        session.setLanes(true, onShard: index)
+        if isStopping { lane.close(Self.farewell) }
+    }
 
-    func sessionEnded(_ session: ServerSession, wasUp: Bool) {
-        sessions[session.id.number] = nil
-        if wasUp { core.sessionLeft() } else { core.loginLeft() }
+    func lost(_ lane: ServerLane, wasUp: Bool) {
+        guard lanes.removeValue(forKey: ObjectIdentifier(lane)) != nil else { return }
         core.connectionLeft()
-        checkDrained()
+        if wasUp { counters.lanes.add(-1) } else { core.loginLeft() }
+        if let session = lane.session {
+            let others = lanesOf[ObjectIdentifier(session)]?.filter { $0 !== lane } ?? []
+            lanesOf[ObjectIdentifier(session)] = others.isEmpty ? nil : others
+            if others.isEmpty { session.setLanes(false, onShard: index) }
+        }
+        somethingEnded()
+    }
+
+    /// The lane of `session` with the fewest streams on this shard.
+    func lane(of session: SharedSession) -> ServerLane? {
+        guard let lanes = lanesOf[ObjectIdentifier(session)] else { return nil }
+        return lanes.count == 1 ? lanes[0] : lanes.min { $0.streamCount < $1.streamCount }
     }
 
     // MARK: Visitors
 
-    /// A visitor of the TCP edge, for a session of this shard.
+    /// A visitor of a TCP port.
     func adoptTCP(_ fd: Int32, _ peer: SocketAddress, _ route: Route) {
         let connection = Connection(fd, on: loop)
-        guard !isStopping, let id = route.session, let session = session(id), session.serves(route.mapping),
-            case .success(let stream) = session.admit()
+        guard !isStopping, let session = route.session, let lane = lane(of: session),
+            case .success(let stream) = lane.admit()
         else {
             connection.reset()
             counters.refused.add(1)
             visitorLeft()
             return
         }
-        let pipe = PipeStream(id: stream, mux: session.mux, side: .visitor, counters: counters, owner: self)
+        let pipe = PipeStream(
+            id: stream, mux: lane.mux, side: .visitor, counters: counters, budget: session.budget,
+            owner: self)
         pipes[ObjectIdentifier(pipe)] = pipe
         do throws(SystemError) {
             try connection.start(pipe)
-            session.open(pipe, mapping: route.mapping, visitor: peer)
+            lane.open(pipe, mapping: route.mapping, visitor: peer)
             pipe.attach(connection)
         } catch {
             connection.close()
@@ -94,9 +127,10 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
     }
 
     func pipeClosed(_ pipe: PipeStream) {
-        guard pipes.removeValue(forKey: ObjectIdentifier(pipe)) != nil else { return }
+        guard pipes[ObjectIdentifier(pipe)] != nil else { return }
+        if pipes.forget(ObjectIdentifier(pipe)) { loop.trimLater() }
         visitorLeft()
-        checkDrainedLater()
+        somethingEnded()
     }
 
     /// A visitor of the HTTP or HTTPS edge.
@@ -106,7 +140,7 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
         arrive(visitor)
     }
 
-    /// A visitor comes here, new or from another shard whose sessions did not serve it.
+    /// A visitor comes here, new or from another shard whose lanes did not serve it.
     func arrive(_ visitor: HTTPVisitor) {
         visitors[ObjectIdentifier(visitor)] = visitor
         counters.visitors.add(1)
@@ -116,9 +150,9 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
 
     /// Leaves for another shard.
     func leave(_ visitor: HTTPVisitor) {
-        visitors[ObjectIdentifier(visitor)] = nil
+        if visitors.forget(ObjectIdentifier(visitor)) { loop.trimLater() }
         counters.visitors.add(-1)
-        checkDrainedLater()
+        somethingEnded()
     }
 
     func ended(_ visitor: HTTPVisitor) {
@@ -129,34 +163,56 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
     /// A visitor's connection of this shard is closed.
     func visitorLeft() { core.connectionLeft() }
 
-    func streamEnded() { checkDrainedLater() }
+    // MARK: Memory
+
+    /// More waits for slow readers than `budget` allows: the one on this loop for whom most waits is cut off, and the
+    /// others go on.
+    func shed(_ budget: ByteBudget) {
+        let pipe = pipes.values.filter { $0.held.budget?.belongs(to: budget) == true }.max {
+            $0.held.bytes < $1.held.bytes
+        }
+        let visitor = visitors.values.filter { $0.held.budget?.belongs(to: budget) == true }
+            .max { $0.held.bytes < $1.held.bytes }
+        let bytes = max(pipe?.held.bytes ?? 0, visitor?.held.bytes ?? 0)
+        guard bytes > 0 else { return }
+        counters.shed.add(1)
+        core.logStranger(
+            self, "a visitor for whom \(bytes) bytes waited is cut off: \(budget.current) bytes wait for slow readers")
+        if let pipe, pipe.held.bytes == bytes { pipe.giveUp() } else { visitor?.close() }
+    }
 
     // MARK: The end
+
+    private static let farewell = Refusal(code: .shuttingDown, text: "the server stops")
 
     /// Sends clients away, lets streams end until `milliseconds` have passed, then resets them; `done` follows.
     func drain(_ milliseconds: Int, _ done: @escaping () -> Void) {
         isStopping = true
         drained = done
         for doorman in doormen.values { doorman.end("the server stops") }
-        for session in sessions.values { session.sayGoAway(Refusal(code: .shuttingDown, text: "the server stops")) }
+        for lane in lanes.values {
+            if lane.isUp { lane.sayGoAway(Self.farewell) } else { lane.close(Self.farewell) }
+        }
         for visitor in visitors.values { visitor.drain() }
         if milliseconds >= 0 {
             let timer = Timer(on: loop) { [weak self] in self?.cut() }
             drainTimer = timer
             timer.set(after: milliseconds)
         }
-        loop.later { [weak self] in self?.checkDrained() }
+        somethingEnded()
     }
 
-    /// Not at once: the caller may be deep inside what this would end.
-    private func checkDrainedLater() {
-        guard drained != nil else { return }
+    /// A stream, visitor or lane is gone, perhaps the last. Looked at later: the caller may be deep inside what the end
+    /// would end.
+    func somethingEnded() {
+        guard drained != nil, !isCheckScheduled else { return }
+        isCheckScheduled = true
         loop.later { [weak self] in self?.checkDrained() }
     }
 
     private func checkDrained() {
-        guard drained != nil, visitors.isEmpty, pipes.isEmpty, sessions.values.allSatisfy({ $0.streamCount == 0 })
-        else { return }
+        isCheckScheduled = false
+        guard drained != nil, visitors.isEmpty, pipes.isEmpty, lanes.values.allSatisfy(\.isIdle) else { return }
         cut()
     }
 
@@ -166,9 +222,9 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
         drainTimer?.cancel()
         for visitor in visitors.values { visitor.close() }
         for pipe in pipes.values { pipe.abandon() }
-        for session in sessions.values {
-            session.resetStreams()
-            session.close(Refusal(code: .shuttingDown, text: "the server stops"))
+        for lane in lanes.values {
+            lane.resetStreams()
+            lane.close(Self.farewell)
         }
         // Not from here: the core may go once it is told, and this may have been called from deep inside it.
         loop.submit { [core] in

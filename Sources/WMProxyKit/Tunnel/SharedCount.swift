@@ -11,5 +11,7 @@ final class SharedCount: Sendable {
         return false
     }
 
+    var current: Int { value.load(ordering: .relaxed) }
+
     func remove() { value.subtract(1, ordering: .relaxed) }
 }

@@ -45,12 +45,13 @@ public final class TunnelEngine: @unchecked Sendable {
         return state.withLock { Array($0.loops.prefix(min(most, wanted ?? most))) }
     }
 
-    /// The loop for the next client, in turn among those that run.
-    func clientLoop() throws(SystemError) -> Loop {
-        try grow(to: 1)
+    /// Loops for the next client, `wanted` or all there may be: in turn among those that run.
+    func clientLoops(_ wanted: Int) throws(SystemError) -> [Loop] {
+        try grow(to: min(most, wanted))
         return state.withLock { state in
             state.next += 1
-            return state.loops[state.next % state.loops.count]
+            let count = min(state.loops.count, max(1, wanted))
+            return (0..<count).map { state.loops[(state.next + $0) % state.loops.count] }
         }
     }
 

@@ -60,8 +60,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     var outbox = ByteBuffer()
     /// Received from the service and not yet passed on.
     var ungranted = 0
-    /// What of these buffers is in the statistics.
-    private var counted = 0
+    /// What waits in these buffers, on the account of the session last asked.
+    var held: Holding
 
     final class Stay {
         weak var visitor: HTTPVisitor?
@@ -74,6 +74,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     init(_ connection: Connection, peer: SocketAddress, secure: Bool, shard: ServerShard) {
         (self.connection, self.peer, self.shard, isSecure) = (connection, peer, shard, secure)
+        held = Holding(shard.core.budget)
     }
 
     // MARK: Coming and going
@@ -93,8 +94,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     func move(to other: ServerShard) {
         dropUpstream(cleanly: true)
-        shard.counters.queuedBytes.add(-counted)
-        counted = 0
+        charge(nil)
         timer?.cancel()
         timer = nil
         connection.leave()
@@ -157,11 +157,18 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         if isSecure { shard.counters.handshakes.add(1) }
     }
 
+    /// From here on what waits is on this account.
+    func charge(_ budget: ByteBudget?) {
+        shard.counters.queuedBytes.add(-held.bytes)
+        held = Holding(budget ?? shard.core.budget)
+        if budget != nil { countQueued() }
+    }
+
     /// Brings the statistics up to what is held in memory now.
     func countQueued() {
-        let held = inbox.count + upload.count + outbox.count + responseInbox.count
-        shard.counters.queuedBytes.add(held - counted)
-        counted = held
+        let bytes = inbox.count + upload.count + outbox.count + responseInbox.count
+        shard.counters.queuedBytes.add(bytes - held.bytes)
+        if let exceeded = held.set(to: bytes) { shard.shed(exceeded) }
     }
 
     // MARK: Errors

@@ -266,14 +266,17 @@ extension HTTPVisitor {
     // MARK: A request
 
     private func begin(_ input: Span<UInt8>, length: Int) -> Use {
-        let route = shard.routes.hosts[request.host].flatMap { isSecure || $0.allowsPlain ? $0 : nil }
-        if let id = route?.session, id.shard != shard.index { return .moving(shard.core.shards[id.shard]) }
+        let route = shard.routes[request.host].flatMap { isSecure || $0.allowsPlain ? $0 : nil }
+        let lane = route?.session.flatMap { shard.lane(of: $0) }
+        if lane == nil, let other = route?.session?.shard(from: shard.index + 1), other != shard.index {
+            return .moving(shard.core.shards[other])
+        }
         shard.counters.httpRequests.add(1)
         guard let route else {
             refuse(404, "No service is mapped to this name here.")
             return .used(length)
         }
-        guard let id = route.session, let session = shard.session(id), session.serves(route.mapping) else {
+        guard let lane else {
             refuse(503, "The service's tunnel client is not connected.", retryAfter: 5)
             return .used(length)
         }
@@ -283,7 +286,7 @@ extension HTTPVisitor {
         if let upstream {
             upstream.isReused = true
         } else {
-            guard open(route, on: session) else { return .used(length) }
+            guard open(route, on: lane) else { return .used(length) }
         }
         state = .exchange
         isChunked = request.framing == .chunked
@@ -302,12 +305,15 @@ extension HTTPVisitor {
     }
 
     /// Opens a stream to the service. false: the visitor has been told why not.
-    func open(_ route: Route, on session: ServerSession) -> Bool {
-        switch session.admit() {
+    func open(_ route: Route, on lane: ServerLane) -> Bool {
+        switch lane.admit() {
         case .success(let number):
-            let stream = RequestStream(id: number, mux: session.mux, route: route, visitor: self)
+            let stream = RequestStream(
+                id: number, mux: lane.mux, route: route, name: request.host,
+                routesVersion: shard.routesVersion, visitor: self)
             upstream = stream
-            session.open(stream, mapping: route.mapping, visitor: peer)
+            charge(lane.session?.budget)
+            lane.open(stream, mapping: route.mapping, visitor: peer)
             return true
         case .failure(let error):
             refuse(503, "The tunnel takes no more requests: \(error.explanation).", retryAfter: 1)
@@ -322,6 +328,13 @@ extension HTTPVisitor {
         stream.visitor = nil
         forgetExchange()
         if cleanly { stream.sendEnd() } else { stream.reset(.cancelled) }
+    }
+
+    /// Lets go of a stream that is kept for the next request, if that would go another way now.
+    func dropIdleUpstream() {
+        guard state == .head, let upstream, upstream.routesVersion != shard.routesVersion else { return }
+        upstream.routesVersion = shard.routesVersion
+        if shard.routes[upstream.name] != upstream.route { dropUpstream(cleanly: true) }
     }
 
     /// What was gathered for one exchange, in either direction.
@@ -351,6 +364,7 @@ extension HTTPVisitor {
         }
         body = nil
         state = .head
+        dropIdleUpstream()
         request.reset()
         startTimer(inbox.isEmpty ? .idle : .head)
         flush()

@@ -155,14 +155,12 @@ extension HTTPVisitor {
         // Nothing of the lost exchange may reach the next one, on either side.
         forgetExchange()
         guard lost.isReused, wasSilent else { return refuse(status, cause, retryAfter: retryAfter) }
-        guard let again, let id = lost.route.session, let session = shard.session(id),
-            session.serves(lost.route.mapping)
-        else {
+        guard let again, let lane = lost.route.session.flatMap({ shard.lane(of: $0) }) else {
             // RFC 9112 §9.3.1: the visitor sees a connection that closed between requests and may ask again by itself.
             if again == nil, status == 502 { return close() }
             return refuse(status, cause, retryAfter: retryAfter)
         }
-        guard open(lost.route, on: session) else { return }
+        guard open(lost.route, on: lane) else { return }
         upload.append(again)
         schedulePump()
     }
@@ -204,7 +202,7 @@ extension HTTPVisitor {
             return
         }
         if let upstream, ungranted > 0 {
-            upstream.consumed(ungranted)
+            upstream.passedOn(ungranted, at: shard.loop.now)
             ungranted = 0
         }
         if state == .tunnel, upstream?.hasReceivedEnd == true {

@@ -7,11 +7,15 @@ final class RequestStream: MuxStream {
     /// Lets go of the stream before it goes itself (`dropUpstream`).
     unowned(unsafe) var visitor: HTTPVisitor?
     let route: Route
+    /// The name that was asked for when it was opened.
+    let name: HostName
+    /// The state of the shard's routes at which `route` was right.
+    var routesVersion: Int
     /// Has carried a request before.
     var isReused = false
 
-    init(id: UInt32, mux: Mux, route: Route, visitor: HTTPVisitor) {
-        self.route = route
+    init(id: UInt32, mux: Mux, route: Route, name: HostName, routesVersion: Int, visitor: HTTPVisitor) {
+        (self.route, self.name, self.routesVersion) = (route, name, routesVersion)
         self.visitor = visitor
         super.init(id: id, mux: mux)
     }

@@ -11,6 +11,9 @@ struct Counter: ~Copyable {
         value.store(value.load(ordering: .relaxed) &+ UInt64(bitPattern: Int64(amount)), ordering: .relaxed)
     }
 
+    /// On the owning loop only.
+    func set(_ amount: Int) { value.store(UInt64(bitPattern: Int64(amount)), ordering: .relaxed) }
+
     /// Any thread.
     var current: UInt64 { value.load(ordering: .relaxed) }
 }
@@ -23,6 +26,10 @@ final class Counters: Sendable {
     let streams = Counter()
     let visitors = Counter()
     let queuedBytes = Counter()
+    let lanes = Counter()
+    let ports = Counter()
+    let vacantNames = Counter()
+    let udpVisitors = Counter()
     // Since the start.
     let sessionsTotal = Counter()
     let streamsTotal = Counter()
@@ -35,6 +42,8 @@ final class Counters: Sendable {
     let reconnects = Counter()
     let httpRequests = Counter()
     let httpErrors = Counter()
+    let shed = Counter()
+    let datagramsDropped = Counter()
 }
 
 extension Statistics {
@@ -58,6 +67,12 @@ extension Statistics {
             reconnects &+= counters.reconnects.current
             httpRequests &+= counters.httpRequests.current
             httpErrors &+= counters.httpErrors.current
+            lanes &+= counters.lanes.current
+            ports &+= counters.ports.current
+            vacantNames &+= counters.vacantNames.current
+            udpVisitors &+= counters.udpVisitors.current
+            shed &+= counters.shed.current
+            datagramsDropped &+= counters.datagramsDropped.current
         }
     }
 }

@@ -127,6 +127,14 @@ class StatsStruct(ctypes.Structure):
         ("http_requests", ctypes.c_uint64),
         ("http_errors", ctypes.c_uint64),
         ("queued_bytes", ctypes.c_uint64),
+        ("lanes", ctypes.c_uint64),
+        ("connections", ctypes.c_uint64),
+        ("logins", ctypes.c_uint64),
+        ("ports", ctypes.c_uint64),
+        ("vacant_names", ctypes.c_uint64),
+        ("udp_visitors", ctypes.c_uint64),
+        ("shed", ctypes.c_uint64),
+        ("datagrams_dropped", ctypes.c_uint64),
     ]
 
 

@@ -43,6 +43,22 @@ class Statistics:
     """Error pages that the edges wrote themselves."""
     queued_bytes: int = 0
     """Now: payload bytes held in memory because a reader is slow."""
+    lanes: int = 0
+    """Now: tunnel connections of the sessions."""
+    connections: int = 0
+    """Now: connections of clients and visitors together. Of a server."""
+    logins: int = 0
+    """Now: tunnel connections that have not logged in yet. Of a server."""
+    ports: int = 0
+    """Now: public ports that mappings have for themselves. Of a server."""
+    vacant_names: int = 0
+    """Now: names kept for clients that are away. Of a server."""
+    udp_visitors: int = 0
+    """Now: visitors of UDP mappings."""
+    shed: int = 0
+    """Visitors or services cut off because too much waited for them in memory."""
+    datagrams_dropped: int = 0
+    """UDP datagrams that found no room."""
 
     @classmethod
     def _from_struct(cls, struct: StatsStruct) -> Statistics:

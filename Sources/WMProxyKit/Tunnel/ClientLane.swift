@@ -1,0 +1,381 @@
+import WMPIO
+import WMPWire
+
+/// One lane of a client: it connects and logs in, then joins each stream to the service it is for.
+///
+/// @unchecked Sendable: confined to its loop, but for `loop` and `joining`. What the session has to hear goes to the
+/// core's loop.
+final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
+    /// What happens on a lane, for its session.
+    enum News: Sendable {
+        case up(Welcome)
+        /// It could not connect or log in.
+        case failed(TunnelError, SessionError?)
+        case lost(LaneLoss)
+        case mapped(Mapped)
+        case mapRefused(MapRefused)
+        case unmapped(UInt32)
+        case goAway(Refusal)
+    }
+
+    /// A service that streams are joined to.
+    struct Target: Sendable {
+        let name: String
+        let address: Endpoint
+        let isUDP: Bool
+    }
+
+    private enum State {
+        case idle
+        case connecting
+        case awaitsChallenge
+        /// With what the server has to prove, if there is a secret.
+        case awaitsWelcome(LoginProof?)
+        case up
+        case over
+    }
+
+    let loop: Loop
+    /// The session that it becomes a lane of; none: it begins one.
+    let joining: [UInt8]
+    private let counters: Counters
+    private let core: ClientCore
+    private var state = State.idle
+    private var lane: Lane?
+    private var nonce: [UInt8] = []
+    private var targets: [UInt32: Target] = [:]
+    /// All that have a connection or are to have one, also those whose stream has ended before it took all.
+    private var pipes: [ObjectIdentifier: PipeStream] = [:]
+    private var datagramStreams: [ObjectIdentifier: DatagramStream] = [:]
+    private var loginTimer: Timer?
+    private var dialers: [Dialer] = []
+    private var redialTimer: Timer?
+    private var dialFailures = LogLimiter()
+    /// It takes no more streams, and closes when the last has ended.
+    private var farewell: Refusal?
+    /// What the server said when it refused the login, until the lane is gone.
+    private var refused: (TunnelError, SessionError)?
+
+    /// Between the attempts to connect that run side by side, milliseconds.
+    private static let redialInterval = 1000
+    /// From the connection to the server's welcome, milliseconds.
+    private static let loginTimeout = 10_000
+
+    init(_ core: ClientCore, on loop: Loop, counters: Counters, joining: [UInt8], targets: [UInt32: Target]) {
+        (self.core, self.loop, self.counters) = (core, loop, counters)
+        (self.joining, self.targets) = (joining, targets)
+    }
+
+    private var options: ClientOptions { core.options }
+
+    private func tell(_ news: News) { core.on(core.loop) { [core] in core.heard(news, from: self) } }
+
+    // MARK: Connecting
+
+    func start() {
+        guard case .idle = state else { return }
+        state = .connecting
+        let timer = Timer(on: loop) { [weak self] in self?.dial() }
+        redialTimer = timer
+        dial()
+    }
+
+    /// Begins an attempt beside those under way; the first that succeeds is taken. What a first packet is lost on, the
+    /// kernel sends again later and later: when the network is back, the tunnel is to be back a second after.
+    private func dial() {
+        guard case .connecting = state else { return }
+        // The resolver answers a numeric address before the dialer is there to be kept.
+        var early: Result<Connection, ConnectionError>?
+        var isReturned = false
+        let dialer = Dialer(
+            options.server.host, options.server.port, on: loop, resolver: core.engine.resolver,
+            timeout: options.dialTimeout, tls: core.tls
+        ) { [self] result in
+            if isReturned { dialed(result) } else { early = result }
+        }
+        isReturned = true
+        if let early { return dialed(early) }
+        dialers.append(dialer)
+        redialTimer?.set(after: Self.redialInterval)
+    }
+
+    private func dialed(_ result: Result<Connection, ConnectionError>) {
+        guard case .connecting = state else {
+            if case .success(let connection) = result { connection.close() }
+            return
+        }
+        stopDialing()
+        switch result {
+        case .success(let connection): logIn(connection)
+        case .failure(let error):
+            state = .over
+            let message = "cannot reach the server at \(options.server): \(error)\(error.hint)"
+            tell(.failed(TunnelError(TunnelError.Code(error), message), nil))
+        }
+    }
+
+    private func stopDialing() {
+        redialTimer?.cancel()
+        let all = dialers
+        dialers = []
+        for dialer in all { dialer.cancel() }
+    }
+
+    private func logIn(_ connection: Connection) {
+        guard let random = Digest.random(32) else {
+            connection.close()
+            state = .over
+            return tell(.failed(TunnelError(.system, "the system has no random numbers"), nil))
+        }
+        if connection.isSecure { counters.handshakes.add(1) }
+        nonce = random
+        state = .awaitsChallenge
+        let timer = Timer(on: loop) { [weak self] in self?.lane?.lose(.stopped("the server did not answer the login")) }
+        loginTimer = timer
+        timer.set(after: Self.loginTimeout)
+        let lane = Lane(connection, role: .client, owner: self, ping: options.ping)
+        self.lane = lane
+        lane.mux.write(
+            Hello(
+                clientID: core.clientID, user: options.credential?.user ?? "", nonce: random,
+                window: UInt32(ProtocolLimits.initialWindow), agent: "libwmproxy/\(libraryVersion)", session: joining))
+        lane.connectionReadable()
+    }
+
+    func laneReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
+        switch (state, type) {
+        case (.awaitsChallenge, .challenge): receive(try Challenge(payload: payload))
+        case (.awaitsWelcome(let proof), .welcome): receive(try Welcome(payload: payload), proof)
+        case (.awaitsChallenge, .reject), (.awaitsWelcome, .reject): refuse(try Refusal(payload: payload))
+        case (.up, .mapped): tell(.mapped(try Mapped(payload: payload)))
+        case (.up, .mapRefused): tell(.mapRefused(try MapRefused(payload: payload)))
+        case (.up, .unmapped): tell(.unmapped(try Unmap(payload: payload).id))
+        case (.up, .goAway): receive(farewell: try Refusal(payload: payload))
+        case (.over, _): break
+        default:
+            guard type.mayBeIgnored else { throw ProtocolViolation("frame of type \(type.rawValue) at the wrong time") }
+        }
+    }
+
+    private func receive(_ challenge: Challenge) {
+        guard let lane else { return }
+        guard let credential = options.credential else {
+            state = .awaitsWelcome(nil)
+            lane.mux.write(Login(proof: []))
+            return
+        }
+        let proof = LoginProof(
+            user: credential.user, secret: credential.secret, clientNonce: nonce, serverNonce: challenge.nonce,
+            binding: lane.connection.channelBinding ?? [])
+        state = .awaitsWelcome(proof)
+        lane.mux.write(Login(proof: proof.ofClient))
+    }
+
+    private func receive(_ welcome: Welcome, _ proof: LoginProof?) {
+        if options.credential != nil {
+            guard let proof, Digest.equal(proof.ofServer, welcome.proof) else {
+                refused = (
+                    TunnelError(.authentication, "the server could not prove that it knows the secret"), .loginFailed
+                )
+                lane?.lose(.closed)
+                return
+            }
+        }
+        loginTimer?.cancel()
+        state = .up
+        lane?.mux.budget = core.budget
+        lane?.mux.maxWindow = options.maxWindow
+        lane?.open(peerWindow: welcome.window)
+        counters.lanes.add(1)
+        tell(.up(welcome))
+    }
+
+    private func refuse(_ refusal: Refusal) {
+        let code: TunnelError.Code =
+            switch refusal.code {
+            case .loginFailed: .authentication
+            case .encryptionRequired: .tls
+            case .version: .version
+            default: .refused
+            }
+        let text = refusal.text.isEmpty ? "" : ": \(refusal.text)"
+        refused = (TunnelError(code, "the server refused the login\(text)"), refusal.code)
+        lane?.lose(.closed)
+    }
+
+    /// Any other reason than that the server stops is this lane's alone, which ends with it.
+    private func receive(farewell: Refusal) {
+        if farewell.code == .shuttingDown { return tell(.goAway(farewell)) }
+        Log.warning("the server closes a lane: \(farewell.text)")
+    }
+
+    func laneLost(_ reason: LaneLoss) {
+        let state = state
+        self.state = .over
+        lane = nil
+        loginTimer?.cancel()
+        switch state {
+        case .up:
+            counters.lanes.add(-1)
+            tell(.lost(reason))
+        case .awaitsChallenge, .awaitsWelcome:
+            let isCutOff = if case .violation = reason { false } else { true }
+            let hint = core.tls == nil && isCutOff ? ": does the server want TLS ('ts: true')?" : ""
+            let error =
+                refused?.0 ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)\(hint)")
+            tell(.failed(error, refused?.1))
+        case .idle, .connecting, .over: break
+        }
+    }
+
+    // MARK: The session's words
+
+    func say(_ message: some Message) { lane?.mux.write(message) }
+
+    /// What streams may be for, from here on.
+    func setTarget(_ mapping: UInt32, _ target: Target?) { targets[mapping] = target }
+
+    // MARK: Visitors
+
+    func laneOpened(_ id: UInt32, _ message: Open) -> MuxStream? {
+        guard let lane else { return nil }
+        // Only what this client has offered is ever dialled: an OPEN names a mapping, not an address.
+        guard let target = targets[message.mapping] else {
+            counters.refused.add(1)
+            lane.mux.refuse(id, .unknownMapping, "the client has no such mapping")
+            return nil
+        }
+        if let farewell {
+            lane.mux.refuse(id, .shuttingDown, farewell.text)
+            return nil
+        }
+        counters.streams.add(1)
+        counters.streamsTotal.add(1)
+        Log.debug("visitor \(message.visitor) of '\(target.name)'")
+        if target.isUDP {
+            let stream = DatagramStream(id: id, mux: lane.mux, side: .service, counters: counters)
+            datagramStreams[ObjectIdentifier(stream)] = stream
+            stream.onStart = { [self] stream in join(stream, to: target) }
+            return stream
+        }
+        let pipe = PipeStream(
+            id: id, mux: lane.mux, side: .service, counters: counters, budget: core.budget, owner: self)
+        pipes[ObjectIdentifier(pipe)] = pipe
+        // Dialled once the mux knows the stream.
+        pipe.onStart = { [self] pipe in dial(target, for: pipe) }
+        return pipe
+    }
+
+    private func dial(_ target: Target, for pipe: PipeStream) {
+        var isReturned = false
+        var isDone = false
+        let dialer = Dialer(
+            target.address.host, target.address.port, on: loop, resolver: core.engine.resolver,
+            timeout: options.dialTimeout
+        ) { [self] result in
+            isDone = true
+            if isReturned { pipe.dialer = nil }
+            switch result {
+            case .success(let connection):
+                pipe.sendOpened()
+                pipe.attach(connection)
+            case .failure(let error):
+                note(error, of: target)
+                pipe.refuse(StreamError(error), "\(error)")
+                pipe.abandon()
+            }
+        }
+        isReturned = true
+        if !isDone { pipe.dialer = dialer }
+    }
+
+    private func join(_ stream: DatagramStream, to target: Target) {
+        core.engine.resolver.resolve(target.address.host, port: target.address.port, on: loop) { [self] result in
+            guard !stream.isClosed else { return }
+            do throws(ConnectionError) {
+                guard let address = try result.get().first else {
+                    throw .resolve("'\(target.address.host)' has no address")
+                }
+                let service = try DatagramService(address, for: stream, on: loop)
+                stream.onEnd = { [self] in
+                    service.close()
+                    datagramStreams[ObjectIdentifier(stream)] = nil
+                }
+                stream.sendOpened()
+            } catch {
+                note(error, of: target)
+                stream.refuse(StreamError(error), "\(error)")
+            }
+        }
+    }
+
+    private func note(_ error: ConnectionError, of target: Target) {
+        counters.refused.add(1)
+        guard let held = dialFailures.admit(now: loop.now) else { return }
+        Log.warning(
+            "mapping '\(target.name)': \(target.address): \(error)\(held == 0 ? "" : " (and \(held) more like it)")")
+    }
+
+    func laneClosed(_ stream: MuxStream) {
+        counters.streams.add(-1)
+        datagramStreams[ObjectIdentifier(stream)] = nil
+        closeIfIdle()
+    }
+
+    func pipeClosed(_ pipe: PipeStream) {
+        if pipes.forget(ObjectIdentifier(pipe)) { loop.trimLater() }
+        closeIfIdle()
+    }
+
+    /// More waits for slow services than `budget` allows: the one for which most waits is cut off.
+    func shed(_ budget: ByteBudget) {
+        guard let pipe = pipes.values.max(by: { $0.held.bytes < $1.held.bytes }), pipe.held.bytes > 0 else { return }
+        counters.shed.add(1)
+        Log.warning("a connection to a service for which \(pipe.held.bytes) bytes waited is cut off")
+        pipe.giveUp()
+    }
+
+    func laneIsIdle() { closeIfIdle() }
+
+    // MARK: The end
+
+    /// Takes no more streams, and closes when the last has ended.
+    func retire(_ farewell: Refusal) {
+        self.farewell = farewell
+        // Datagrams have no end to wait for.
+        for stream in datagramStreams.values { stream.end(.shuttingDown) }
+        switch state {
+        case .up: closeIfIdle()
+        default: cut(farewell)
+        }
+    }
+
+    private func closeIfIdle() {
+        guard farewell != nil, pipes.isEmpty, let lane, lane.mux.streamCount == 0, !lane.mux.hasOutput else { return }
+        // Later: the caller may be deep inside the lane.
+        loop.later { [self] in
+            guard let farewell, let lane = self.lane, lane.mux.streamCount == 0 else { return }
+            lane.close(.goAway, farewell)
+        }
+    }
+
+    /// Ends now; streams are reset.
+    func cut(_ farewell: Refusal) {
+        self.farewell = farewell
+        for pipe in pipes.values { pipe.abandon() }
+        switch state {
+        case .idle:
+            state = .over
+            tell(.lost(.stopped(farewell.text)))
+        case .connecting:
+            stopDialing()
+            state = .over
+            tell(.lost(.stopped(farewell.text)))
+        case .over: break
+        case .up:
+            lane?.mux.resetAll(.shuttingDown)
+            lane?.close(.goAway, farewell)
+        case .awaitsChallenge, .awaitsWelcome: lane?.lose(.stopped(farewell.text))
+        }
+    }
+}

@@ -1,0 +1,261 @@
+import Glibc
+import WMPIO
+import WMPWire
+
+/// A server's part on its first loop: who is in, who holds what, which ports are open. What happens to visitors is the
+/// shards'.
+///
+/// @unchecked Sendable: confined to the first loop, but for `core` and `counters`.
+final class ServerHome: @unchecked Sendable {
+    unowned let core: ServerCore
+    private let loop: Loop
+    /// The first shard's: it lives on the same loop.
+    let counters: Counters
+    private var registry = Registry()
+    private var sessions: [[UInt8]: ServerSession] = [:]
+    private var lastNumber: UInt64 = 0
+    /// The ports that mappings have for themselves.
+    private var tcpPorts: [SocketAddress: Listener] = [:]
+    private var udpPorts: [SocketAddress: DatagramPort] = [:]
+    private var peers = LogLimiter()
+
+    /// The lowest port that a client may open: those below are the system's services.
+    private static let lowestPort: UInt16 = 1024
+
+    init(_ core: ServerCore, on shard: ServerShard) {
+        (self.core, loop, counters) = (core, shard.loop, shard.counters)
+    }
+
+    // MARK: Sessions
+
+    /// The shard on which one more lane of the session named by `token` should live: where it has the fewest.
+    func shardForLane(of token: [UInt8], asking: Int) -> Int {
+        guard let session = sessions[token] else { return asking }
+        var load = [Int](repeating: 0, count: core.shards.count)
+        for lane in session.lanes { load[lane.shard.index] += 1 }
+        guard let least = load.min(), load[asking] > least else { return asking }
+        return load.firstIndex(of: least) ?? asking
+    }
+
+    /// A login is good: a new session, or one more lane of the session named by `token`.
+    func admit(_ lane: ServerLane, as identity: Identity, joining token: [UInt8]) -> Result<ServerSession, Refusal> {
+        guard token.isEmpty else {
+            guard let session = sessions[token], session.shared.identity == identity else {
+                return .failure(Refusal(code: .unknownSession, text: "there is no such session any more"))
+            }
+            guard session.lanes.count < core.maxLanes else {
+                return .failure(Refusal(code: .tooMany, text: "a session has at most \(core.maxLanes) lanes here"))
+            }
+            session.join(lane)
+            return .success(session)
+        }
+        guard sessions.count < core.options.limits.sessions else {
+            return .failure(Refusal(code: .tooMany, text: "the server has no room for more sessions"))
+        }
+        guard let token = Digest.random(16) else {
+            return .failure(Refusal(code: .tooMany, text: "the server has no random numbers"))
+        }
+        lastNumber += 1
+        let budget = ByteBudget(limit: core.options.limits.sessionQueued, within: core.budget)
+        let shared = SharedSession(number: lastNumber, identity: identity, budget: budget)
+        let session = ServerSession(shared, token: token, peer: lane.peer, home: self)
+        sessions[token] = session
+        session.begin(with: lane, lane.agent)
+        return .success(session)
+    }
+
+    /// The session's last lane is gone.
+    func end(_ session: ServerSession) {
+        sessions[session.token] = nil
+        tell(registry.vacate(session.shared))
+        noteVacant()
+    }
+
+    private func noteVacant() { counters.vacantNames.set(registry.vacantCount) }
+
+    /// A lane of a session is gone, others are there: what lived beside it moves to them.
+    func lanesChanged(of session: ServerSession) {
+        for port in udpPorts.values { port.follow(session.shared) }
+    }
+
+    /// What peers do that is worth a line is logged once a second.
+    func logPeer(_ text: @autoclosure () -> String) {
+        guard let held = peers.admit(now: loop.now) else { return }
+        Log.warning(held == 0 ? text() : "\(text()) (and \(held) more like it)")
+    }
+
+    // MARK: Claims
+
+    /// Gives `map` what it claims. Every loop knows before the client hears.
+    func take(_ map: Map, for session: ServerSession) -> Result<(Claim, [String]), Refusal> {
+        let claim: Claim
+        let opened: Opened?
+        do throws(Refusal) { (claim, opened) = try open(map, for: session.shared.identity) } catch {
+            return .failure(error)
+        }
+        let route = Route(session: session.shared, mapping: map.id, name: map.name, mode: map.mode)
+        switch registry.take(claim, route, for: session.shared.identity) {
+        case .failure(let refusal):
+            opened?.close()
+            return .failure(refusal)
+        case .success(let loser):
+            tell([(claim, route)])
+            noteVacant()
+            adopt(opened, claim, map)
+            if let loser {
+                let text = "taken over by a newer session of the same client"
+                for session in sessions.values where session.shared === loser { session.lose(claim, text) }
+            }
+            return .success((claim, core.visitorAddresses(of: map, at: claim)))
+        }
+    }
+
+    /// Gives `claim` up.
+    func release(_ claim: Claim, by session: ServerSession) {
+        guard registry.release(claim, by: session.shared) else { return }
+        tell([(claim, nil)])
+    }
+
+    /// Who serves the visitors of `claim`.
+    func route(of claim: Claim) -> Route? { registry[claim] }
+
+    /// Has everybody know the change: what is submitted to a loop runs there before it looks at anything that became
+    /// ready later.
+    private func tell(_ changes: [(Claim, Route?)]) {
+        var hosts: [(HostName, Route?)] = []
+        for (claim, route) in changes {
+            switch claim {
+            case .host(let name): hosts.append((name, route))
+            case .tcpEdge: break
+            case .port(.tcp, let address): if route == nil { tcpPorts.removeValue(forKey: address)?.close() }
+            case .port(.udp, let address):
+                guard let port = udpPorts[address] else { continue }
+                if let route { port.serve(route) } else { port.close() }
+                if route == nil { udpPorts[address] = nil }
+            }
+        }
+        counters.ports.set(tcpPorts.count + udpPorts.count)
+        guard !hosts.isEmpty else { return }
+        for shard in core.shards { core.on(shard) { [hosts] in $0.change(hosts) } }
+    }
+
+    // MARK: Ports
+
+    /// A socket that was opened for a mapping, and is not in the tables yet.
+    private enum Opened {
+        case tcp(Listener)
+        case udp(DatagramSocket)
+
+        func close() {
+            switch self {
+            case .tcp(let listener): listener.close()
+            case .udp(let socket): socket.close()
+            }
+        }
+    }
+
+    /// What `map` claims, with the socket that had to be opened for it.
+    private func open(_ map: Map, for identity: Identity) throws(Refusal) -> (Claim, Opened?) {
+        switch map.mode {
+        case .tcp where map.remote.isEmpty:
+            guard core.options.mapTCPBind != nil else {
+                throw Refusal(
+                    code: .notOffered, text: "the server has no TCP edge (map_tcp_bind); 'remote_addr' asks for a port")
+            }
+            return (.tcpEdge, nil)
+        case .tcp: return try openPort(map, .tcp, for: identity)
+        case .udp: return try openPort(map, .udp, for: identity)
+        case .http, .https:
+            guard let name = HostName(map.domain), name.port == nil else {
+                throw Refusal(code: .notOffered, text: "'\(map.domain)' is not a host name")
+            }
+            guard core.options.mapHTTPSBind != nil || (map.mode == .http && core.options.mapHTTPBind != nil) else {
+                let keys = map.mode == .http ? "map_http_bind, map_https_bind" : "map_https_bind"
+                throw Refusal(code: .notOffered, text: "the server has no edge for it (\(keys))")
+            }
+            return (.host(name), nil)
+        default: throw Refusal(code: .notOffered, text: "mode \(map.mode.rawValue) is not known here")
+        }
+    }
+
+    private func openPort(
+        _ map: Map, _ transport: Claim.Transport, for identity: Identity
+    ) throws(Refusal) -> (Claim, Opened?) {
+        guard let wanted = SocketAddress(endpoint: map.remote) else {
+            throw Refusal(code: .notOffered, text: "'\(map.remote)' is not an IP address and a port")
+        }
+        guard wanted.port == 0 || wanted.port >= Self.lowestPort else {
+            throw Refusal(
+                code: .notOffered, text: "a client may not open port \(wanted.port): only \(Self.lowestPort) and above")
+        }
+        if wanted.port != 0 {
+            // Its own earlier session may have it open still; the registry knows whose it is.
+            let claim = Claim.port(transport, wanted)
+            if registry[claim] != nil { return (claim, nil) }
+            return try bind(wanted, transport)
+        }
+        // The port of the time before, if it can be had.
+        if map.lastPort >= Self.lowestPort {
+            let last = wanted.with(port: map.lastPort)
+            let claim = Claim.port(transport, last)
+            if registry[claim] == nil, let opened = try? bind(last, transport) { return opened }
+            if registry.isHeld(claim, by: identity) { return (claim, nil) }
+        }
+        return try bind(wanted, transport)
+    }
+
+    private func bind(_ address: SocketAddress, _ transport: Claim.Transport) throws(Refusal) -> (Claim, Opened?) {
+        do throws(SystemError) {
+            switch transport {
+            case .tcp:
+                let listener = try Listener(address, on: loop)
+                let claim = Claim.port(.tcp, listener.address)
+                try core.accept(on: listener, named: "\(claim)") { [unowned self] in route(of: claim) }
+                return (claim, .tcp(listener))
+            case .udp:
+                let socket = try DatagramSocket(bound: address, on: loop)
+                return (.port(.udp, socket.address), .udp(socket))
+            }
+        } catch {
+            throw Refusal(code: .notOffered, text: "cannot listen on \(transport.rawValue) \(address): \(error)")
+        }
+    }
+
+    private func adopt(_ opened: Opened?, _ claim: Claim, _ map: Map) {
+        switch opened {
+        case .tcp(let listener): tcpPorts[listener.address] = listener
+        case .udp(let socket):
+            guard let route = registry[claim] else { return socket.close() }
+            let port = DatagramPort(socket, core: core, idle: Int(map.idle))
+            udpPorts[socket.address] = port
+            port.serve(route)
+        case nil: break
+        }
+        counters.ports.set(tcpPorts.count + udpPorts.count)
+    }
+
+    // MARK: The end
+
+    func closePorts() {
+        for listener in tcpPorts.values { listener.close() }
+        tcpPorts.removeAll()
+        for port in udpPorts.values { port.close() }
+        udpPorts.removeAll()
+        counters.ports.set(0)
+    }
+}
+
+extension SocketAddress {
+    /// From "host:port" with a numeric host, or `localhost`; nil for any other text. Names are not looked up: a loop
+    /// may not wait.
+    fileprivate init?(endpoint text: String) {
+        guard let endpoint = Endpoint(text) else { return nil }
+        self.init(numeric: endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host, port: endpoint.port)
+    }
+
+    fileprivate func with(port: UInt16) -> SocketAddress {
+        var address = self
+        address.port = port
+        return address
+    }
+}

@@ -1,0 +1,260 @@
+import WMPIO
+import WMPWire
+
+/// One lane of a client at the server: its login, then the streams on it. What it says about mappings goes to its
+/// session.
+///
+/// @unchecked Sendable: confined to its shard's loop; moved to another shard's once, before the login, when nothing is
+/// in progress.
+final class ServerLane: LaneOwner, @unchecked Sendable {
+    private enum State {
+        case awaitsHello
+        /// HELLO has come; the loop on which the lane will live is being looked up.
+        case placing
+        case awaitsLogin(LoginProof?)
+        /// The login is good; the session is being looked up or made.
+        case admitting
+        case up(ServerSession)
+        case over
+    }
+
+    let peer: SocketAddress
+    private(set) var shard: ServerShard
+    private let connection: Connection
+    private lazy var lane = Lane(connection, role: .server, owner: self, ping: shard.core.options.ping)
+    private var state = State.awaitsHello
+    private var loginTimer: Timer?
+    private let loginDeadline: Int64
+    private var hello: Hello?
+    /// Set once it is up.
+    private(set) var session: SharedSession?
+
+    /// Takes over the connection of a client that has to log in until `deadline`, monotonic nanoseconds.
+    init(_ connection: Connection, peer: SocketAddress, shard: ServerShard, deadline: Int64) {
+        (self.connection, self.peer, self.shard, loginDeadline) = (connection, peer, shard, deadline)
+        startLoginTimer()
+    }
+
+    private func startLoginTimer() {
+        let timer = Timer(on: shard.loop) { [weak self] in self?.expire() }
+        loginTimer = timer
+        timer.set(after: Int(max(0, loginDeadline - shard.loop.now) / 1_000_000))
+    }
+
+    private func endLoginTimer() {
+        loginTimer?.cancel()
+        loginTimer = nil
+    }
+
+    private func expire() { fail("no login within \(shard.core.options.timeouts.login / 1000) seconds") }
+
+    func start() { lane.connectionReadable() }
+
+    var isUp: Bool { if case .up = state { true } else { false } }
+    var isSecure: Bool { connection.isSecure }
+    var streamCount: Int { lane.mux.streamCount }
+    /// Nothing is under way on it, and all that was said has been sent.
+    var isIdle: Bool { lane.mux.streamCount == 0 && !lane.mux.hasOutput }
+    /// The client's software, for the log.
+    var agent: String { hello.map { $0.agent.isEmpty ? "" : " (\($0.agent))" } ?? "" }
+
+    // MARK: Login
+
+    func laneReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
+        switch (state, type) {
+        case (.awaitsHello, .hello): try receive(Hello(payload: payload))
+        case (.awaitsLogin(let proof), .login): receive(try Login(payload: payload), proof)
+        case (.up(let session), .map): tell(session, .map(try Map(payload: payload)))
+        case (.up(let session), .unmap): tell(session, .unmap(try Unmap(payload: payload)))
+        case (.up, .goAway): lane.lose(.closed)
+        case (.over, _): break
+        default:
+            guard type.mayBeIgnored else { throw ProtocolViolation("frame of type \(type.rawValue) at the wrong time") }
+        }
+    }
+
+    private func receive(_ hello: Hello) throws(ProtocolViolation) {
+        self.hello = hello
+        guard !hello.session.isEmpty else { return challenge(hello) }
+        // A further lane of a session lives where that has the fewest. Nothing may arrive before CHALLENGE, so that the
+        // lane can change its loop here.
+        state = .placing
+        lane.pause()
+        shard.loop.later { [self] in
+            guard case .placing = state else { return }
+            shard.core.onHome { [self, shard] home in
+                let index = home.shardForLane(of: hello.session, asking: shard.index)
+                shard.core.on(shard) { [self] _ in settle(shard.core.shards[index]) }
+            }
+        }
+    }
+
+    private func settle(_ destination: ServerShard) {
+        guard case .placing = state else { return }
+        guard destination !== shard else { return resume() }
+        endLoginTimer()
+        lane.leave()
+        shard.leave(self)
+        destination.core.on(destination) { [self] in arrive(on: $0) }
+    }
+
+    private func arrive(on shard: ServerShard) {
+        self.shard = shard
+        startLoginTimer()
+        do throws(SystemError) {
+            try lane.arrive(on: shard.loop)
+        } catch { return lane.lose(.connection(.system(error))) }
+        guard shard.arrive(self) else { return lane.lose(.stopped("the server stops")) }
+        resume()
+    }
+
+    private func resume() {
+        guard let hello else { return }
+        lane.resume()
+        challenge(hello)
+        lane.connectionReadable()
+    }
+
+    private func challenge(_ hello: Hello) {
+        guard let nonce = Digest.random(32) else { return fail("no random numbers") }
+        lane.mux.write(Challenge(nonce: nonce))
+        guard let credential = shard.core.options.credential else {
+            state = .awaitsLogin(nil)
+            return
+        }
+        // A wrong user costs the same and fails the same way as a wrong secret: the proof is over the user as well.
+        state = .awaitsLogin(
+            LoginProof(
+                user: credential.user, secret: credential.secret, clientNonce: hello.nonce, serverNonce: nonce,
+                binding: connection.channelBinding ?? []))
+    }
+
+    private func receive(_ login: Login, _ proof: LoginProof?) {
+        guard let hello else { return }
+        if let proof {
+            guard Digest.equal(proof.ofClient, login.proof) else {
+                shard.counters.loginFailures.add(1)
+                return fail("wrong secret or user", told: "login failed: wrong secret or user")
+            }
+        } else if !login.proof.isEmpty {
+            // The client wants a server that knows its secret; this one has none to compare with.
+            shard.counters.loginFailures.add(1)
+            return fail("the client has a secret, this server has none", told: "login failed: wrong secret or user")
+        }
+        state = .admitting
+        let identity = Identity(clientID: hello.clientID, principal: shard.core.options.credential?.user ?? "")
+        shard.core.onHome { [self, shard] home in
+            let admitted = home.admit(self, as: identity, joining: hello.session)
+            shard.core.on(shard) { [self] _ in
+                switch admitted {
+                case .success(let session): welcome(session, proof)
+                case .failure(let refusal): fail(refusal.text, code: refusal.code, told: refusal.text)
+                }
+            }
+        }
+    }
+
+    private func welcome(_ session: ServerSession, _ proof: LoginProof?) {
+        guard case .admitting = state, let hello else {
+            return shard.core.onHome { [self] _ in session.lost(self, .closed) }
+        }
+        endLoginTimer()
+        state = .up(session)
+        self.session = session.shared
+        lane.mux.budget = session.shared.budget
+        lane.mux.maxWindow = shard.core.options.maxWindow
+        lane.mux.write(
+            Welcome(
+                proof: proof?.ofServer ?? [], window: UInt32(ProtocolLimits.initialWindow),
+                serverID: "\(shard.core.options.serverID)", session: session.token,
+                lanes: UInt8(clamping: shard.core.maxLanes)))
+        lane.open(peerWindow: hello.window)
+        shard.loggedIn(self)
+    }
+
+    /// Before the login is over: closes, and tells the stranger no more than `told`.
+    private func fail(_ reason: String, code: SessionError = .loginFailed, told: String = "") {
+        shard.core.logStranger(shard, "client at \(peer) turned away: \(reason)")
+        lane.close(.reject, Refusal(code: code, text: told))
+    }
+
+    // MARK: The session
+
+    private func tell(_ session: ServerSession, _ request: ServerSession.Request) {
+        shard.core.onHome { [self] _ in session.receive(request, on: self) }
+    }
+
+    /// From the session's loop: has the lane say `message`, if it still can.
+    func say(_ message: some Message & Sendable) {
+        shard.core.on(shard) { [self] _ in if isUp { lane.mux.write(message) } }
+    }
+
+    func say(_ type: FrameType, _ payload: [UInt8]) {
+        shard.core.on(shard) { [self] _ in if isUp { lane.mux.write(type, payload: payload) } }
+    }
+
+    // MARK: Streams
+
+    /// A stream's number for a new visitor, or why there is none.
+    func admit() -> Result<UInt32, StreamError> {
+        // The lane is lost before its session hears of it: its streams are told first.
+        guard let session, isUp, !lane.isLost else { return .failure(.laneLost) }
+        guard session.streams.add(upTo: shard.core.options.limits.streams) else { return .failure(.tooMany) }
+        guard let id = lane.mux.takeID() else {
+            session.streams.remove()
+            lane.close(.goAway, Refusal(code: .tooMany, text: "stream numbers are used up: connect anew"))
+            return .failure(.laneLost)
+        }
+        return .success(id)
+    }
+
+    var mux: Mux { lane.mux }
+
+    /// Opens a stream, numbered by `admit`, for a visitor.
+    func open(_ stream: MuxStream, mapping: UInt32, visitor: SocketAddress) {
+        shard.counters.streams.add(1)
+        shard.counters.streamsTotal.add(1)
+        lane.mux.open(stream, Open(mapping: mapping, visitor: visitor.description))
+    }
+
+    func laneClosed(_ stream: MuxStream) {
+        shard.counters.streams.add(-1)
+        session?.streams.remove()
+        shard.somethingEnded()
+    }
+
+    func laneIsIdle() { shard.somethingEnded() }
+
+    func laneOpened(_ id: UInt32, _ message: Open) -> MuxStream? {
+        lane.mux.refuse(id, .unknownMapping, "this server offers no mappings of its own")
+        return nil
+    }
+
+    // MARK: The end
+
+    /// Ends the lane with a farewell.
+    func close(_ refusal: Refusal) { lane.close(isUp ? .goAway : .reject, refusal) }
+
+    /// Tells the client to move, and lets its streams go on.
+    func sayGoAway(_ refusal: Refusal) {
+        guard isUp else { return }
+        lane.mux.write(.goAway, payload: refusal.payload)
+    }
+
+    func resetStreams() { lane.mux.resetAll(.shuttingDown) }
+
+    func laneLost(_ reason: LaneLoss) {
+        let state = state
+        self.state = .over
+        endLoginTimer()
+        var wasUp = false
+        if case .up(let session) = state {
+            wasUp = true
+            shard.core.onHome { [self] _ in session.lost(self, reason) }
+        } else if case .stopped = reason {
+        } else {
+            shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
+        }
+        shard.lost(self, wasUp: wasUp)
+    }
+}

@@ -1,0 +1,42 @@
+import Synchronization
+import WMPWire
+
+/// What all of a server's loops know of a session: who it is, where it has lanes, what it may still cost.
+final class SharedSession: Sendable {
+    let number: UInt64
+    let identity: Identity
+    /// Streams on all its lanes.
+    let streams = SharedCount()
+    let budget: ByteBudget
+    /// A bit for each shard that has lanes of it.
+    private let shards = Atomic<UInt64>(0)
+
+    init(number: UInt64, identity: Identity, budget: ByteBudget) {
+        (self.number, self.identity, self.budget) = (number, identity, budget)
+    }
+
+    /// On the shard's loop: it has lanes now, or none any more.
+    func setLanes(_ hasLanes: Bool, onShard index: Int) {
+        if hasLanes {
+            shards.bitwiseOr(1 << UInt64(index), ordering: .relaxed)
+        } else {
+            shards.bitwiseAnd(~(1 << UInt64(index)), ordering: .relaxed)
+        }
+    }
+
+    func hasLanes(onShard index: Int) -> Bool { shards.load(ordering: .relaxed) & (1 << UInt64(index)) != 0 }
+
+    /// The first shard with a lane from `index` on, going round; nil if there is none.
+    func shard(from index: Int) -> Int? {
+        let mask = shards.load(ordering: .relaxed)
+        guard mask != 0 else { return nil }
+        let behind = index < UInt64.bitWidth ? (mask >> UInt64(index)) << UInt64(index) : 0
+        return (behind != 0 ? behind : mask).trailingZeroBitCount
+    }
+}
+
+/// Who a session belongs to: what it holds, another of the same identity may take over, and nobody else.
+struct Identity: Hashable, Sendable {
+    let clientID: String
+    let principal: String
+}
