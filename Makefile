@@ -29,7 +29,7 @@ WARNINGS := -Wall -Wextra -Wpedantic $(if $(CI),-Werror)
 SWIFT_WARNINGS := $(if $(CI),-Xswiftc -warnings-as-errors)
 
 # What a machine needs beside Swift: to build, then to test.
-PACKAGES := gcc g++ libssl-dev libyaml-dev make pkg-config curl python3 python3-venv
+PACKAGES := gcc g++ libssl-dev libyaml-dev make pkg-config curl python3 python3-venv iproute2
 
 # ---------------------------------------------------------------------------------------------------------- Build --
 
@@ -108,13 +108,17 @@ clean: ## remove everything made here
 
 .PHONY: test
 test: build ## run all tests; the closing lines of all runners are printed again at the end
-	@Tests/project/suite.sh swift c python examples package rules
+	@Tests/project/suite.sh swift c python bars examples package rules
 
-.PHONY: test-swift test-c test-python test-examples test-package test-rules
+.PHONY: test-swift test-c test-python test-bars test-examples test-package test-rules
 test-swift: ## only the Swift tests
 	@Tests/project/suite.sh swift
-test-c test-python test-examples test-package test-rules: test-%: build ## only the C hosts; also test-python, …
+test-c test-python test-bars test-examples test-package test-rules: test-%: build ## only the C hosts; also test-python, …
 	@Tests/project/suite.sh $*
+
+.PHONY: soak
+soak: build ## the bars of reliability in their long forms: 10,000 connections, 10 minutes of churn, long outages
+	@WMP_SOAK=1 Tests/project/suite.sh bars
 
 .PHONY: asan tsan
 asan: ## the Swift tests and the C hosts under AddressSanitizer

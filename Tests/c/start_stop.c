@@ -1,4 +1,7 @@
-/* Starting and stopping a server and a client a hundred times leaves no descriptor and no thread behind. */
+/*
+ * Starting and stopping a server and a client a hundred times leaves no descriptor and no thread behind, and signals as
+ * they were. `start_stop TURNS` does it so often, and prints how many KiB of memory that has left behind.
+ */
 #include "host.h"
 
 #include <sched.h>
@@ -47,18 +50,45 @@ static void expect_entries(const char *directory, int wanted) {
     FAIL("%s has %d entries instead of %d", directory, found, wanted);
 }
 
+/* The line of a file of /proc/self that begins so. */
+static void line_of(const char *path, const char *key, char *line, int size) {
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL);
+    do
+        if (fgets(line, size, file) == NULL)
+            FAIL("%s has no %s", path, key);
+    while (strncmp(line, key, strlen(key)) != 0);
+    fclose(file);
+}
+
+/* What is blocked here, ignored and handled. */
+static void signals_of_process(char lines[3][80]) {
+    line_of("/proc/self/status", "SigBlk:", lines[0], 80);
+    line_of("/proc/self/status", "SigIgn:", lines[1], 80);
+    line_of("/proc/self/status", "SigCgt:", lines[2], 80);
+}
+
+static long memory_kib(void) {
+    char line[80];
+    line_of("/proc/self/smaps_rollup", "Rss:", line, sizeof line);
+    return atol(line + strlen("Rss:"));
+}
+
 static void *nothing(void *argument) {
     return argument;
 }
 
-int main(void) {
-    int threads, descriptors;
+int main(int argc, char **argv) {
+    int threads, descriptors, turns = argc > 1 ? atoi(argv[1]) : 100;
+    char signals[3][80], signals_after[3][80];
+    long memory = 0;
     wmp_engine *engine;
     pthread_t first; /* with which a sanitizer starts a thread of its own */
 
     CHECK(pthread_create(&first, NULL, nothing, NULL) == 0 && pthread_join(first, NULL) == 0);
     threads = count_entries("/proc/self/task");
     descriptors = count_entries("/proc/self/fd");
+    signals_of_process(signals);
 
     /* An engine of its own gives everything back, the first time too, but what OpenSSL opens once. */
     EXPECT(WMP_OK, wmp_engine_create(NULL, &engine));
@@ -81,11 +111,18 @@ int main(void) {
     once(NULL);
     threads = count_entries("/proc/self/task");
     descriptors = count_entries("/proc/self/fd");
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < turns; i++) {
+        if (i == turns / 10)
+            memory = memory_kib();
         once(NULL);
         half_way(NULL);
     }
     expect_entries("/proc/self/task", threads);
     expect_entries("/proc/self/fd", descriptors);
+    signals_of_process(signals_after);
+    for (int i = 0; i < 3; i++)
+        CHECK(strcmp(signals[i], signals_after[i]) == 0);
+    if (argc > 1)
+        printf("%ld\n", memory_kib() - memory);
     return 0;
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs the runners named (swift, c, python, examples, package, rules) and prints each one's closing line, again at the
-# end. Fails if one failed, but runs them all.
+# Runs the runners named (swift, c, python, bars, examples, package, rules) and prints each one's closing line, again at
+# the end. Fails if one failed, but runs them all.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,7 +15,8 @@ run_c() {
     Tests/c/run.sh
 }
 
-run_python() {
+# pytest, in an environment of its own, on the directory and with the options given.
+run_pytest() {
     local venv=.build/venv wanted=Tests/interop/requirements.txt
     if ! cmp -s "$wanted" "$venv/installed.txt"; then
         rm -rf "$venv"
@@ -24,7 +25,16 @@ run_python() {
         cp "$wanted" "$venv/installed.txt"
     fi
     WMPROXY_LIBRARY="$PWD/dist/lib/libwmproxy.so.0" WMPROXY_PROGRAM="$PWD/dist/bin/wmproxy" \
-        PYTHONPATH="$PWD/bindings/python" "$venv/bin/python" -m pytest -q --color=no Tests/interop
+        PYTHONPATH="$PWD/bindings/python" "$venv/bin/python" -m pytest -q --color=no "$@"
+}
+
+run_python() {
+    run_pytest Tests/interop
+}
+
+# WMP_SOAK=1 asks for the long forms, some of which take many minutes.
+run_bars() {
+    run_pytest Tests/bars ${WMP_SOAK:+-o timeout=1800}
 }
 
 run_examples() {
