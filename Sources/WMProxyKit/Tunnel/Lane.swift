@@ -42,7 +42,9 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     let connection: Connection
     private let role: Mux.Role
     private(set) lazy var mux = Mux(role: role, owner: self)
-    private weak var owner: (any LaneOwner)?
+    /// Owns the lane; nil from its end on. Not weak: a weak reference would make every retain and release of the owner a
+    /// slow one.
+    private unowned(unsafe) var owner: (any LaneOwner)?
     private let ping: PingOptions
     private var heardAt: Int64
     private var timer: Timer?
@@ -285,7 +287,13 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         timer.set(after: Self.farewellTimeout)
         // Later: the caller may be inside a reading that uses the same scratch.
         loop.later { self.sendFarewell() }
-        owner?.laneLost(reason ?? .stopped(refusal.text))
+        tellOwner(reason ?? .stopped(refusal.text))
+    }
+
+    private func tellOwner(_ reason: LaneLoss) {
+        let owner = owner
+        self.owner = nil
+        owner?.laneLost(reason)
     }
 
     private func sendFarewell() {
@@ -305,7 +313,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         timer?.cancel()
         connection.close()
         mux.fail(reason.description)
-        owner?.laneLost(reason)
+        tellOwner(reason)
     }
 }
 

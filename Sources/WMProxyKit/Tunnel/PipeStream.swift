@@ -20,7 +20,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
     private(set) var connection: Connection?
     private let side: Side
     private let counters: Counters
-    private weak var owner: (any PipeOwner)?
+    /// Until the pipe is over; the owner has the pipe in its table as long.
+    private var owner: (any PipeOwner)?
     /// Received, not yet taken by the socket.
     private var pending = ByteBuffer()
     /// What waits in `pending`, on its session's account.
@@ -161,7 +162,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
     private func shutDown() {
         guard let connection, !hasShutDown else { return }
         hasShutDown = true
-        connection.shutdownWriting()
+        // Closing says the same, and follows at once if the other direction is over.
+        if !hasSentEnd { connection.shutdownWriting() }
         finishIfDone()
     }
 
@@ -201,6 +203,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
             counters.visitors.add(-1)
             if resetting { connection.reset() } else { connection.close() }
         }
+        let owner = owner
+        self.owner = nil
         owner?.pipeClosed(self)
     }
 

@@ -23,6 +23,7 @@ final class ServerCore: @unchecked Sendable {
     private let loginCount = SharedCount()
     private var listeners: [String: Listener] = [:]
     private var nextShard = 0
+    private var arrivals = ArrivalRate()
     /// Itself, from `start` to the end of `stop`: a server runs whether or not anybody holds it.
     private var whileRunning: ServerCore?
 
@@ -151,16 +152,39 @@ final class ServerCore: @unchecked Sendable {
     /// The same for a visitor whose port tells who serves it: it goes in turn to the loops with a lane there.
     private func acceptedTCP(_ name: String, _ fd: Int32, _ peer: SocketAddress, _ route: Route?) {
         guard admitsConnection(name, fd, peer) else { return }
-        guard let route, let session = route.session, let next = session.shard(from: nextShard + 1) else {
+        guard let route, let session = route.session, let next = shard(for: session) else {
             System.resetOnClose(fd)
             System.close(fd)
             connectionCount.remove()
             shards[0].counters.refused.add(1)
             return logStranger(shards[0], "\(name): visitor \(peer) turned away: no client serves it")
         }
-        nextShard = next
         on(shards[next]) { $0.adoptTCP(fd, peer, route) }
     }
+
+    /// Where a visitor of `session` is served: in turn, on the shards with a lane of it.
+    ///
+    /// Handing a visitor over to another loop costs more than half of what else is done for it, and two loops that are
+    /// half busy do less in a turn than one (decision 0012). So while this loop has time to spare, visitors stay here
+    /// who come in crowds and will soon be gone; and all of them where nothing is encrypted, which is the work that
+    /// takes a second core.
+    private func shard(for session: SharedSession) -> Int? {
+        guard let next = session.shard(from: nextShard + 1) else { return nil }
+        let isCrowd = arrivals.isCrowd(at: homeLoop.now)
+        let more = tunnelContext == nil ? Self.mostMorePlain : isCrowd ? Self.mostMore : 0
+        if more > 0, session.hasLanes(onShard: 0), homeLoop.loadPercent < Self.busy {
+            let here = shards[0].counters.visitors.current
+            if here < shards[next].counters.visitors.current + more { return 0 }
+        }
+        nextShard = next
+        return next
+    }
+
+    /// Percent of the time from which on a loop counts as busy.
+    private static let busy = 75
+    /// Visitors that this loop may have more than another and still take one.
+    private static let mostMore: UInt64 = 64
+    private static let mostMorePlain: UInt64 = 256
 
     private func admitsConnection(_ name: String, _ fd: Int32, _ peer: SocketAddress) -> Bool {
         if connectionCount.add(upTo: options.limits.connections) { return true }
@@ -242,5 +266,24 @@ final class ServerCore: @unchecked Sendable {
         events.post(.stopped)
         events.close()
         whileRunning = nil
+    }
+}
+
+/// Whether visitors come in crowds: many within the last tenth of a second or two.
+private struct ArrivalRate {
+    private var since: Int64 = 0
+    private var count = 0
+    private var before = 0
+
+    private static let period: Int64 = 100_000_000
+    private static let many = 50
+
+    mutating func isCrowd(at now: Int64) -> Bool {
+        if now - since >= Self.period {
+            before = now - since < 2 * Self.period ? count : 0
+            (since, count) = (now, 0)
+        }
+        count += 1
+        return max(before, count) >= Self.many
     }
 }

@@ -38,6 +38,9 @@ package final class Loop: @unchecked Sendable {
     package let index: Int
     /// Monotonic nanoseconds, read once a turn.
     package private(set) var now = wmps_monotonic_ns()
+    /// How busy it was of late, in percent of the time.
+    package var loadPercent: Int { load.percent(at: now) }
+    private var load = LoopLoad()
     /// Where all reads of this loop go; valid until the next one.
     package let scratch: UnsafeMutableRawBufferPointer
     /// Ciphertext on its way into and out of libssl.
@@ -191,8 +194,10 @@ package final class Loop: @unchecked Sendable {
         defer { events.deallocate() }
         while isRunning {
             let timeout = laterJobs.isEmpty ? timers.timeout(now: now) : 0
+            let waitsFrom = wmps_monotonic_ns()
             let count = wmps_epoll_wait(epoll, events.baseAddress, Int32(Self.batch), timeout)
             now = wmps_monotonic_ns()
+            load.note(waited: now - waitsFrom, until: now)
             // First what was submitted before something became ready: a loop that changes what others go by, and then
             // has a peer act on it, is not overtaken by that peer.
             if isSignalled.load(ordering: .acquiring) { runInbox() }
@@ -251,5 +256,27 @@ package final class Loop: @unchecked Sendable {
         let jobs = laterJobs
         laterJobs.removeAll(keepingCapacity: true)
         for job in jobs { job() }
+    }
+}
+
+/// What part of the last tenth of a second or two a loop did not wait.
+private struct LoopLoad {
+    private var since: Int64 = 0
+    private var waited: Int64 = 0
+    private var last = 0
+
+    private static let period: Int64 = 100_000_000
+
+    mutating func note(waited time: Int64, until now: Int64) {
+        waited += time
+        guard now - since >= Self.period else { return }
+        last = percent(at: now)
+        (since, waited) = (now, 0)
+    }
+
+    func percent(at now: Int64) -> Int {
+        let elapsed = now - since
+        guard elapsed >= Self.period / 4 else { return last }
+        return Int(max(0, elapsed - waited) * 100 / elapsed)
     }
 }
