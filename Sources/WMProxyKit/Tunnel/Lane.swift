@@ -42,8 +42,8 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     let connection: Connection
     private let role: Mux.Role
     private(set) lazy var mux = Mux(role: role, owner: self)
-    /// Owns the lane; nil from its end on. Not weak: a weak reference would make every retain and release of the owner a
-    /// slow one.
+    /// Owns the lane; nil from its end on. Not weak: a weak reference would make every retain and release of the owner
+    /// a slow one.
     private unowned(unsafe) var owner: (any LaneOwner)?
     private let ping: PingOptions
     private var heardAt: Int64

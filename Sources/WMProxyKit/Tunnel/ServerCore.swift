@@ -164,8 +164,8 @@ final class ServerCore: @unchecked Sendable {
 
     /// Where a visitor of `session` is served: in turn, on the shards with a lane of it.
     ///
-    /// Handing a visitor over to another loop costs more than half of what else is done for it, and two loops that are
-    /// half busy do less in a turn than one (decision 0012). So while this loop has time to spare, visitors stay here
+    /// Handing a visitor over to another loop is a seventh of what a short-lived one costs, and two loops that are half
+    /// busy do less in a turn than one (decision 0012). So while this loop has time to spare, visitors stay here
     /// who come in crowds and will soon be gone; and all of them where nothing is encrypted, which is the work that
     /// takes a second core.
     private func shard(for session: SharedSession) -> Int? {
