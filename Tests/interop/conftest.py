@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -12,8 +13,10 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import wmproxy
+from rawlane import RawLane
 from services import EchoHTTP, EchoTCP, RawService, Web, mapping
 from support import DEADLINE, wait_for_stats
+from switchboard import Switchboard
 
 TOKEN = "the secret of these tests"
 
@@ -81,6 +84,35 @@ def raw_service(stack: contextlib.ExitStack) -> RawService:
     service = RawService()
     stack.callback(service.close)
     return service
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """For what blocks while the test goes on."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+@pytest.fixture
+def switchboard(stack: contextlib.ExitStack) -> Callable[[wmproxy.Server], Switchboard]:
+    """Relays in front of servers; clients are started with their address."""
+
+    def start(server: wmproxy.Server) -> Switchboard:
+        board = Switchboard(server.address("bind_addr"))
+        stack.callback(board.close)
+        return board
+
+    return start
+
+
+@pytest.fixture
+def raw_lane(stack: contextlib.ExitStack) -> Callable[..., RawLane]:
+    """Tunnel connections that the test itself speaks on, to a server with ``tc: false``."""
+
+    def start(server: wmproxy.Server, client_id: str = "raw", session: bytes = b"", secret: str = TOKEN) -> RawLane:
+        return stack.enter_context(RawLane(server.address("bind_addr"), client_id, secret, session))
+
+    return start
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,159 @@
+"""A client in a few lines, after docs/PROTOCOL.md and nothing else: it says what the engine's own never would."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import socket
+import struct
+from dataclasses import dataclass, field
+
+from support import DEADLINE, connect, read_exactly
+
+PREFACE = b"wmproxy/1\r\n\r\n"
+
+DATA, CREDIT, END, RESET, OPEN, OPENED, REFUSED = range(7)
+HELLO, CHALLENGE, LOGIN, WELCOME, REJECT = range(0x10, 0x15)
+MAP, MAPPED, MAP_REFUSED, UNMAP, UNMAPPED = range(0x20, 0x25)
+PING, PONG, GO_AWAY = range(0x30, 0x33)
+
+SHUTTING_DOWN, LOGIN_FAILED, TOO_MANY, NOT_OFFERED, TAKEN, VIOLATION = range(1, 7)
+UNKNOWN_SESSION = 9
+
+TCP, HTTP, HTTPS, UDP = range(1, 5)
+
+NOT_MESSAGES = {DATA, CREDIT, END, RESET, OPENED, PING, PONG}
+
+
+@dataclass(frozen=True)
+class Frame:
+    type: int
+    stream: int
+    payload: bytes
+    fields: dict[int, bytes] = field(default_factory=dict)
+
+    def number(self, key: int) -> int:
+        return int.from_bytes(self.fields.get(key, b""), "big")
+
+    def text(self, key: int) -> str:
+        return self.fields.get(key, b"").decode()
+
+
+def message(**fields: int | str | bytes) -> bytes:
+    """The payload of a message: ``_1="laptop"`` is its field 1. A number is written as an u32."""
+    payload = b""
+    for name, value in fields.items():
+        if isinstance(value, int):
+            value = value.to_bytes(4, "big")
+        elif isinstance(value, str):
+            value = value.encode()
+        payload += struct.pack(">BH", int(name.lstrip("_")), len(value)) + value
+    return payload
+
+
+def mapping(number: int, name: str, mode: int, **fields: int | str) -> bytes:
+    """The payload of a MAP; ``domain``, ``remote``, ``idle``, ``last_port`` as they are called there."""
+    keys = {"domain": "_4", "remote": "_5", "idle": "_6", "last_port": "_7"}
+    return message(_1=number, _2=name, _3=mode, **{keys[key]: value for key, value in fields.items()})
+
+
+def proof(label: str, user: str, secret: str, *parts: bytes) -> bytes:
+    whole = b"".join(struct.pack(">I", len(part)) + part for part in (label.encode(), user.encode(), *parts))
+    return hmac.new(secret.encode(), whole, hashlib.sha256).digest()
+
+
+class RawLane:
+    """One tunnel connection without TLS. ``log_in`` returns WELCOME or REJECT."""
+
+    def __init__(self, address: str, client_id: str = "raw", secret: str = "", session: bytes = b"") -> None:
+        self.sock = connect(address)
+        self.client_id, self.secret, self.joining = client_id, secret, session
+        self.nonce = os.urandom(32)
+        self.session = b""
+        self.lanes = 1
+
+    def send(self, kind: int, payload: bytes = b"", stream: int = 0) -> None:
+        self.sock.sendall(struct.pack(">I", len(payload) << 8 | kind) + struct.pack(">I", stream) + payload)
+
+    def read(self) -> Frame:
+        """The next frame that is none of keeping watch."""
+        while True:
+            head = read_exactly(self.sock, 8)
+            size, kind, stream = int.from_bytes(head[:3], "big"), head[3], int.from_bytes(head[4:], "big")
+            payload = read_exactly(self.sock, size)
+            if kind == PING:
+                self.send(PONG, payload)
+            elif kind != PONG:
+                return Frame(kind, stream, payload, {} if kind in NOT_MESSAGES else self._fields(payload))
+
+    @staticmethod
+    def _fields(payload: bytes) -> dict[int, bytes]:
+        fields = {}
+        while payload:
+            key, size = struct.unpack_from(">BH", payload)
+            fields[key] = payload[3 : 3 + size]
+            payload = payload[3 + size :]
+        return fields
+
+    def expect(self, *kinds: int) -> Frame:
+        frame = self.read()
+        assert frame.type in kinds, f"{frame} instead of {kinds}"
+        return frame
+
+    def hello(self) -> None:
+        fields: dict[str, int | str | bytes] = {"_1": self.client_id, "_3": self.nonce}
+        if self.secret:
+            fields["_2"] = "token"
+        if self.joining:
+            fields["_6"] = self.joining
+        self.sock.sendall(PREFACE)
+        self.send(HELLO, message(**fields))
+
+    def prove(self) -> bytes:
+        """Reads CHALLENGE and returns the payload of LOGIN."""
+        self.server_nonce = self.expect(CHALLENGE).fields[1]
+        if not self.secret:
+            return b""
+        return message(_1=proof("wmproxy/1 client", "token", self.secret, self.nonce, self.server_nonce, b""))
+
+    def answer(self) -> Frame:
+        frame = self.expect(WELCOME, REJECT)
+        if frame.type == WELCOME:
+            if self.secret:
+                right = proof("wmproxy/1 server", "token", self.secret, self.nonce, self.server_nonce, b"")
+                assert frame.fields[1] == right
+            self.session = frame.fields[4]
+            self.lanes = frame.number(5) or 1
+        return frame
+
+    def log_in(self) -> Frame:
+        self.hello()
+        self.send(LOGIN, self.prove())
+        return self.answer()
+
+    def ask(self, kind: int, payload: bytes) -> Frame:
+        self.send(kind, payload)
+        return self.expect(MAPPED, MAP_REFUSED, UNMAPPED, GO_AWAY)
+
+    def is_alive(self) -> bool:
+        """Whether it answers, with nothing else on the way."""
+        self.send(PING, b"hallo du")
+        self.sock.settimeout(DEADLINE)
+        try:
+            head = read_exactly(self.sock, 8)
+            while head[3] == PING:
+                self.send(PONG, read_exactly(self.sock, 8))
+                head = read_exactly(self.sock, 8)
+            return head[3] == PONG and read_exactly(self.sock, 8) == b"hallo du"
+        except (EOFError, ConnectionError):
+            return False
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __enter__(self) -> RawLane:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
