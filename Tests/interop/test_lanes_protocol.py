@@ -179,9 +179,10 @@ def test_garbage_behind_hello_ends_that_lane_and_hurts_nobody(server: wmproxy.Se
         joining = first.session if turn % 3 else bytes(16)
         hello = message(_1="raw", _2="token", _3=bytes(32), _6=joining)
         lane = raw_lane(server, "raw", joining)
-        lane.sock.sendall(
-            PREFACE + struct.pack(">II", len(hello) << 8 | HELLO, 0) + hello + noise.randbytes(1 + turn * 400)
-        )
+        head = PREFACE + struct.pack(">II", len(hello) << 8 | HELLO, 0) + hello
+        with contextlib.suppress(ConnectionError):
+            lane.sock.sendall(head + noise.randbytes(1 + turn * 400))
+            lane.sock.shutdown(socket.SHUT_WR)  # it might be the beginning of a frame
         assert closed_by_peer(lane.sock)
     settled(server, 2)
     assert first.is_alive() and second.is_alive()
@@ -320,6 +321,32 @@ def test_a_port_that_is_in_use_is_refused_as_taken(server: wmproxy.Server, raw_l
             assert (answer.type, answer.number(2)) == (MAP_REFUSED, TAKEN), answer.text(3)
 
 
+@pytest.mark.parametrize("mode", [TCP, UDP], ids=["tcp", "udp"])
+def test_a_port_is_free_when_unmapped_is_read_on_whichever_lane(start_server: Any, raw_lane: Raw, mode: int) -> None:
+    server = start_server(tc=False, threads=4)
+    lanes = session(server, raw_lane, 4)
+    for first in lanes:
+        remote = first.ask(MAP, mapping(0, "own", mode, remote="127.0.0.1:0")).text(2)
+        assert first.ask(UNMAP, message(_1=0)).type == UNMAPPED
+        for turn in range(1, 200):
+            answer = lanes[turn % 4].ask(MAP, mapping(turn, "own", mode, remote=remote))
+            assert answer.type == MAPPED, f"turn {turn}: {answer.text(3)}"
+            assert first.ask(UNMAP, message(_1=turn)).type == UNMAPPED
+
+
+def test_a_udp_port_is_free_when_unmapped_is_read_also_where_the_server_has_it_on_another_loop(
+    start_server: Any, raw_lane: Raw
+) -> None:
+    """With two lanes of four loops, neither of them is on the first."""
+    server = start_server(tc=False, threads=4)
+    lanes = session(server, raw_lane, 2)
+    remote = lanes[0].ask(MAP, mapping(0, "own", UDP, remote="127.0.0.1:0")).text(2)
+    for turn in range(500):
+        assert lanes[1].ask(UNMAP, message(_1=turn)).type == UNMAPPED
+        answer = lanes[1].ask(MAP, mapping(turn + 1, "own", UDP, remote=remote))
+        assert answer.type == MAPPED, f"turn {turn}: {answer.text(3)}"
+
+
 def test_what_is_no_address_of_the_server_is_not_offered(server: wmproxy.Server, raw_lane: Raw) -> None:
     (lane,) = session(server, raw_lane, 1)
     remotes = ["192.0.2.1:5000", "example.org:5000", "127.0.0.1", ":5000", "127.0.0.1:65536", "127.0.0.1:1023", "x"]
@@ -339,7 +366,7 @@ def test_a_stopping_server_opens_no_port_any_more(server: wmproxy.Server, raw_la
     assert lane.ask(MAP, mapping(1, "edge", TCP)).type == MAPPED
     with connect(server.address("map_tcp_bind")) as visitor:
         lane.expect(OPEN)
-        stopping = pool.submit(server.stop, 10)
+        stopping = pool.submit(server.stop, 3)
         assert lane.expect(GO_AWAY).number(1) == SHUTTING_DOWN
         lane.send(MAP, mapping(2, "late", TCP, remote="127.0.0.1:0"))
         lane.send(MAP, mapping(3, "late", UDP, remote="127.0.0.1:0"))
