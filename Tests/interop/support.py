@@ -141,6 +141,15 @@ def wait_for_event(
     raise AssertionError(f"no {kind} {fields or ''} in {timeout} s, but {seen}")
 
 
+def no_event(endpoint: wmproxy.Server | wmproxy.Client, kind: wmproxy.EventKind, within: float = 0) -> bool:
+    """Whether no such event has come, or comes within a time that is itself what is tested."""
+    deadline = time.monotonic() + within
+    while (event := endpoint.next_event(max(deadline - time.monotonic(), 0))) is not None:
+        if event.kind == kind:
+            return False
+    return True
+
+
 def wait_for_stats(
     endpoint: wmproxy.Server | wmproxy.Client,
     condition: Callable[[wmproxy.Statistics], bool],
