@@ -10,7 +10,8 @@ import pytest
 
 import wmproxy
 from datagrams import EchoUDP, Visitor
-from rawlane import PREFACE, REJECT, TOO_MANY, WELCOME, RawLane
+from rawlane import HTTP, MAP, MAPPED, PREFACE, REJECT, TOO_MANY, WELCOME, RawLane
+from rawlane import mapping as raw_mapping
 from services import HOST, EchoTCP, RawService, mapping
 from support import (
     DEADLINE,
@@ -55,6 +56,17 @@ def guest(stack: contextlib.ExitStack) -> Callable[[str], Guest]:
 
 def services(tap: Tap) -> list[dict[str, Any]]:
     return [{"name": "tap", "mode": "tcp", "local_addr": tap.address}, mapping(tap.address)]
+
+
+def at_rest(server: wmproxy.Server) -> wmproxy.Statistics:
+    """When nothing has come for a while."""
+    seen: list[int] = []
+
+    def look(stats: wmproxy.Statistics) -> bool:
+        seen.append(stats.bytes_out)
+        return seen[-20:] == [stats.bytes_out] * 20
+
+    return wait_for_stats(server, look)
 
 
 def nobody_left(*ends: Any) -> None:
@@ -117,11 +129,12 @@ def test_the_one_for_whom_most_waits_is_cut_off_whichever_loop_he_is_on(
         someone = guest(server.address("map_tcp_bind"))
         lanes[board.carries(lambda: someone.fetch(100_000))].append(someone)
     idlers, others = sorted(lanes.values(), key=len, reverse=True)
-    assert len(idlers) >= 4 and others
+    assert len(idlers) >= 5 and others
     for idler in idlers[:3]:
         idler.ask(64 * MIB)
-    stats = wait_for_stats(server, lambda stats: stats.queued_bytes > 3 * WINDOW * 3 // 4)
-    idlers[3].leave_waiting(server, MIB - stats.queued_bytes - 2 * 16384)
+    gap = MIB - at_rest(server).queued_bytes
+    for idler in idlers[3:5]:
+        idler.leave_waiting(server, gap // 2 - 16384)
     assert server.stats().shed == 0
     asked = others[0].leave_waiting(server, 6 * 16384)
     stats = wait_for_stats(server, lambda stats: stats.shed > 0)
@@ -174,7 +187,7 @@ def test_a_sessions_idlers_cost_another_session_nothing(
     wait_for_stats(server, lambda stats: stats.shed > 0)
     slow = guest(other.mapping_address("tap"))
     slow.ask(24 * MIB)
-    wait_for_stats(other, lambda stats: stats.bytes_out > MIB)
+    wait_for_stats(other, lambda stats: stats.bytes_out > WINDOW)
     slow.take(24 * MIB)
 
 
@@ -244,18 +257,6 @@ def test_no_more_sessions_than_allowed(start_server: Any, start_client: Any) -> 
     first.stop()
     third.wait_ready(DEADLINE)
     assert second.stats().sessions_total == 1
-
-
-def test_a_client_that_comes_back_under_its_name_is_no_session_more(
-    start_server: Any, start_client: Any, switchboard: Callable[..., Switchboard]
-) -> None:
-    """Its earlier session, which the server still believes to be alive, must not keep it out."""
-    server = start_server(max_sessions=1)
-    board = switchboard(server)
-    start_client(board.address, client_id="edge")
-    for link in board.links:
-        link.hold()
-    start_client(server, client_id="edge")
 
 
 def test_no_more_logins_at_once_than_allowed(start_server: Any, start_client: Any) -> None:
@@ -357,9 +358,6 @@ def test_names_are_kept_while_their_client_is_away(
 def test_no_more_names_are_kept_than_a_thousand(
     start_server: Any, raw_lane: Callable[..., RawLane], pool: Any
 ) -> None:
-    from rawlane import HTTP, MAP, MAPPED
-    from rawlane import mapping as raw_mapping
-
     server = start_server(tc=False, max_mappings=2000)
     lane = raw_lane(server)
     lane.log_in()
@@ -386,8 +384,10 @@ def test_every_number_of_now_is_0_when_everybody_has_gone(
     client.add_mapping(name="udp", mode="udp", local_addr=datagrams.address, remote_addr="127.0.0.1:0")
     addresses = [server.address("map_tcp_bind"), server.address("map_http_bind"), client.mapping_address("own")]
     udp = [stack.enter_context(Visitor(client.mapping_address("udp"))) for _ in range(3)]
+    everybody = []
     for turn in range(2):
         guests = [guest(address) for address in addresses * 4]
+        everybody += guests
         for number, someone in enumerate(guests):
             if number % 2:
                 someone.fetch(1000)
@@ -406,7 +406,7 @@ def test_every_number_of_now_is_0_when_everybody_has_gone(
         answer = raw_request(visitor, f"GET /10 HTTP/1.1\nHost: {HOST}")[0]
         assert answer.status == 200
     client.stop()
-    for someone in guests:
+    for someone in everybody:
         someone.close()
     nothing = [
         *("sessions", "mappings", "streams", "visitors", "queued_bytes", "lanes", "connections", "logins", "ports"),
