@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import wmproxy
+from datagrams import EchoUDP, RawUDP, Visitor
 from rawlane import RawLane
 from services import EchoHTTP, EchoTCP, RawService, Web, mapping
 from support import DEADLINE, wait_for_stats
@@ -84,6 +85,30 @@ def raw_service(stack: contextlib.ExitStack) -> RawService:
     service = RawService()
     stack.callback(service.close)
     return service
+
+
+@pytest.fixture
+def echo_udp(stack: contextlib.ExitStack) -> EchoUDP:
+    service = EchoUDP()
+    stack.callback(service.close)
+    return service
+
+
+@pytest.fixture
+def raw_udp(stack: contextlib.ExitStack) -> RawUDP:
+    service = RawUDP()
+    stack.callback(service.close)
+    return service
+
+
+@pytest.fixture
+def visit(stack: contextlib.ExitStack) -> Callable[..., Visitor]:
+    """Comes to a mapping of mode udp, from a new address."""
+
+    def start(client: wmproxy.Client, name: str = "udp") -> Visitor:
+        return stack.enter_context(Visitor(client.mapping_address(name)))
+
+    return start
 
 
 @pytest.fixture

@@ -137,3 +137,7 @@ class EchoUDP(RawUDP):
             waker.sendto(b"", split(self.address))
         self._thread.join(DEADLINE)
         self.sock.close()
+
+
+def udp(service: Any, name: str = "udp", remote: str = "127.0.0.1:0", **options: Any) -> dict[str, Any]:
+    return {"name": name, "mode": "udp", "local_addr": service.address, "remote_addr": remote, **options}

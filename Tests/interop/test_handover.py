@@ -157,7 +157,9 @@ def test_an_upload_goes_on_at_the_old_server(
     relay.stopping.result(5)
 
 
-def test_the_client_takes_no_more_than_one_new_session(relay: Relay, start_client: Any, raw_service: RawService) -> None:
+def test_the_client_takes_no_more_than_one_new_session(
+    relay: Relay, start_client: Any, raw_service: RawService
+) -> None:
     """Each lane says farewell; it is one farewell all the same."""
     client = start_client(relay.old, {"name": "tcp", "mode": "tcp", "local_addr": raw_service.address}, lanes=2)
     with connect(relay.addresses["map_tcp_bind"]), raw_service.accept():

@@ -327,6 +327,22 @@ def test_lanes_that_are_lost_again_and_again_leave_nothing_behind(start_lanes: C
     tunnel.one_session_all_along()
 
 
+def test_a_lane_that_is_lost_as_soon_as_it_is_there_is_tried_less_and_less_often(
+    start_lanes: Callable[..., Lanes],
+) -> None:
+    """At first after 50 ms at most, later after a second at most, as docs/PROTOCOL.md has it."""
+    tunnel = start_lanes(secure=True)
+    board = tunnel.board
+    began = time.monotonic()
+    while time.monotonic() - began < 4:
+        count = len(board.links)
+        board.links[-1].cut()
+        board.wait_for(lambda: len(board.links) > count)
+        wait_for_stats(tunnel.client, lambda stats: stats.lanes == 2)
+    assert len(board.links) < 40
+    tunnel.one_session_all_along()
+
+
 # ------------------------------------------------------------------------------------- What is asked on the first lane
 
 

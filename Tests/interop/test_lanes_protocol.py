@@ -341,7 +341,7 @@ def test_a_udp_port_is_free_when_unmapped_is_read_also_where_the_server_has_it_o
     server = start_server(tc=False, threads=4)
     lanes = session(server, raw_lane, 2)
     remote = lanes[0].ask(MAP, mapping(0, "own", UDP, remote="127.0.0.1:0")).text(2)
-    for turn in range(500):
+    for turn in range(4000):
         assert lanes[1].ask(UNMAP, message(_1=turn)).type == UNMAPPED
         answer = lanes[1].ask(MAP, mapping(turn + 1, "own", UDP, remote=remote))
         assert answer.type == MAPPED, f"turn {turn}: {answer.text(3)}"
