@@ -60,7 +60,7 @@ class Lanes:
 def start_lanes(
     start_server: Any, start_client: Any, switchboard: Callable[..., Switchboard], echo_tcp: EchoTCP
 ) -> Callable[..., Lanes]:
-    def start(lanes: int = 2, secure: bool = False, client: dict[str, Any] = {}, **server: Any) -> Lanes:
+    def start(lanes: int = 2, secure: bool = True, client: dict[str, Any] = {}, **server: Any) -> Lanes:
         end = start_server(tc=secure, threads=lanes, **server)
         board = switchboard(end)
         service = {"name": "echo", "mode": "tcp", "local_addr": echo_tcp.address}
@@ -153,6 +153,16 @@ def test_visitors_are_spread_over_the_lanes(
     assert shares(visits)[0] >= 4
 
 
+def test_visitors_of_an_idle_loop_stay_there_where_nothing_is_encrypted(
+    start_lanes: Callable[..., Lanes], stack: contextlib.ExitStack
+) -> None:
+    tunnel = start_lanes(secure=False)
+    assert len(set(tunnel.visitors(8, stack).values())) == 1
+    for _ in range(256):
+        stack.enter_context(connect(tunnel.tcp))
+    assert len(set(tunnel.visitors(8, stack).values())) == 2
+
+
 def test_http_visitors_are_spread_over_the_lanes(start_lanes: Callable[..., Lanes], echo_http: Any) -> None:
     tunnel = start_lanes()
     tunnel.client.add_mapping(mapping(echo_http().address))
@@ -201,6 +211,10 @@ def test_a_lost_lane_takes_its_visitors_with_it_and_nobody_else(
 ) -> None:
     tunnel = start_lanes(secure=secure)
     first, other = tunnel.board.links
+    if not secure:  # where nothing is encrypted, visitors are spread when there are many
+        for _ in range(256):
+            stack.enter_context(connect(tunnel.tcp))
+        wait_for_stats(tunnel.server, lambda stats: stats.visitors == 256)
     visitors = tunnel.visitors(8, stack)
     cut = (first, other)[lost]
     staying = [visitor for visitor, link in visitors.items() if link is not cut]

@@ -11,6 +11,7 @@ final class ByteBudget: WindowBudget, Sendable {
     private let parent: ByteBudget?
     private let held = Atomic<Int>(0)
     private let promised = Atomic<Int>(0)
+    private let isShedding = Atomic<Bool>(false)
 
     init(limit: Int, within parent: ByteBudget? = nil) {
         (self.limit, self.parent) = (limit, parent)
@@ -43,6 +44,10 @@ final class ByteBudget: WindowBudget, Sendable {
         promised.subtract(count, ordering: .relaxed)
         parent?.withdraw(count)
     }
+
+    /// false: somebody is being looked for already who has to give way.
+    func beginShedding() -> Bool { !isShedding.exchange(true, ordering: .relaxed) }
+    func endShedding() { isShedding.store(false, ordering: .relaxed) }
 
     /// Is `other`, or within it.
     func belongs(to other: ByteBudget) -> Bool { self === other || parent?.belongs(to: other) == true }

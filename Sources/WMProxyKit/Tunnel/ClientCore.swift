@@ -153,8 +153,8 @@ final class ClientCore: @unchecked Sendable {
         case .up(var session) where session.joining.contains { $0 === lane }:
             session.joining.removeAll { $0 === lane }
             session.lanes.append(lane)
+            lane.upSince = loop.now
             state = .up(session)
-            laneBackoff.reset()
             Log.debug("\(session.lanes.count) lanes to \(options.server)")
         default: on(lane.loop) { lane.retire(Self.farewell) }
         }
@@ -190,10 +190,11 @@ final class ClientCore: @unchecked Sendable {
             state = .down
             return
         }
-        guard drained == nil else { return }
-        Log.info("a lane to \(options.server) is lost, \(session.lanes.count) left: \(reason)")
         // What was asked on that one may not have been answered.
         if index == 0 { sayAll() }
+        guard drained == nil else { return }
+        Log.info("a lane to \(options.server) is lost, \(session.lanes.count) left: \(reason)")
+        if loop.now - lane.upSince > Self.stableAfter { laneBackoff.reset() }
         laneTimer?.set(after: laneBackoff.next(now: loop.now))
     }
 
@@ -211,6 +212,7 @@ final class ClientCore: @unchecked Sendable {
         let offered = welcome.session.isEmpty ? 1 : Int(welcome.lanes)
         let session = Session(
             token: welcome.session, wanted: min(offered, options.lanes ?? offered), lanes: [lane], since: loop.now)
+        lane.upSince = loop.now
         state = .up(session)
         counters.sessions.add(1)
         counters.sessionsTotal.add(1)
@@ -251,7 +253,7 @@ final class ClientCore: @unchecked Sendable {
         counters.sessions.add(-1)
         laneTimer?.unset()
         offerTimer?.unset()
-        offers.sessionEnded()
+        changeOffers { $0.sessionEnded() }
         board.setDown(error)
         events.post(
             .sessionDown, code: error.code, clientID: clientID, address: "\(options.server)", reason: error.message)
@@ -286,6 +288,14 @@ final class ClientCore: @unchecked Sendable {
         for unmap in offers.removed { say(unmap) }
     }
 
+    /// What is no longer offered is no longer dialled either.
+    private func changeOffers<R>(_ change: (inout ClientOffers) -> R) -> R {
+        let before = Set(offers.targets.keys)
+        let result = change(&offers)
+        for id in before.subtracting(offers.targets.keys) { setTarget(id) }
+        return result
+    }
+
     private func setTarget(_ id: UInt32) {
         let target = offers.targets[id]
         for lane in lanes.values { on(lane.loop) { lane.setTarget(id, target) } }
@@ -316,13 +326,27 @@ final class ClientCore: @unchecked Sendable {
     private func remove(_ name: String) {
         var isUp = false
         if case .up = state { isUp = true }
-        if let unmap = offers.remove(name, isUp: isUp) { say(unmap) }
+        let unmap = changeOffers { $0.remove(name, isUp: isUp) }
+        if let unmap { say(unmap) }
     }
 
     private func unmapped(_ id: UInt32) {
-        offers.unmapped(id)
-        setTarget(id)
+        changeOffers { $0.unmapped(id) }
         if drained != nil, offers.removed.isEmpty { leaveForGood() }
+    }
+
+    // MARK: Memory
+
+    /// Any loop. More waits for slow services than there is room for: on whichever lane the connection is for which
+    /// most waits, that one is cut off.
+    func shed(_ budget: ByteBudget) {
+        guard budget.beginShedding() else { return }
+        on(loop) { [self] in
+            Shedding(Array(lanes.values), budget)
+                .run(
+                    on: { [self] lane, body in on(lane.loop) { body(lane) } }, home: { [self] in on(loop, $0) },
+                    most: \.mostHeld, cut: { $0.cutOffGreediest() }, again: { [self] in shed(budget) })
+        }
     }
 
     // MARK: Stop

@@ -38,6 +38,8 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
     let loop: Loop
     /// The session that it becomes a lane of; none: it begins one.
     let joining: [UInt8]
+    /// When it was up; the core's.
+    var upSince: Int64 = 0
     private let counters: Counters
     private let core: ClientCore
     private var state = State.idle
@@ -296,7 +298,7 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
                 guard let address = try result.get().first else {
                     throw .resolve("'\(target.address.host)' has no address")
                 }
-                let service = try DatagramService(address, for: stream, on: loop)
+                let service = try DatagramService(address, for: stream, on: loop, counters: counters)
                 stream.onEnd = { [self] in
                     service.close()
                     datagramStreams[ObjectIdentifier(stream)] = nil
@@ -327,9 +329,16 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
         closeIfIdle()
     }
 
-    /// More waits for slow services than `budget` allows: the one for which most waits is cut off.
-    func shed(_ budget: ByteBudget) {
-        guard let pipe = pipes.values.max(by: { $0.held.bytes < $1.held.bytes }), pipe.held.bytes > 0 else { return }
+    func shed(_ budget: ByteBudget) { core.shed(budget) }
+
+    private var greediest: PipeStream? { pipes.values.max { $0.held.bytes < $1.held.bytes } }
+
+    /// The most that waits for one connection to a service.
+    var mostHeld: Int { greediest?.held.bytes ?? 0 }
+
+    /// Cuts off the connection for which most waits.
+    func cutOffGreediest() {
+        guard let pipe = greediest, pipe.held.bytes > 0 else { return }
         counters.shed.add(1)
         Log.warning("a connection to a service for which \(pipe.held.bytes) bytes waited is cut off")
         pipe.giveUp()

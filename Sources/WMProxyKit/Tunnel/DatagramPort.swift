@@ -4,7 +4,8 @@ import WMPWire
 /// The UDP port of a mapping at the server: a stream for each visitor's address.
 ///
 /// It lives on a shard with a lane of the session that it serves, and moves when there is none any more. @unchecked
-/// Sendable: confined to that shard's loop, but for `serve`, `follow` and `close`, which the server's first loop calls.
+/// Sendable: what stands under "the first loop" is confined to that, the rest to the shard's loop; during a move it
+/// belongs to neither, and the first loop waits.
 final class DatagramPort: DatagramHandler, @unchecked Sendable {
     private struct Visitor {
         let stream: DatagramStream
@@ -13,81 +14,118 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
 
     private let address: SocketAddress
     private unowned let core: ServerCore
-    /// Milliseconds until a silent visitor is forgotten.
-    private let idle: Int
-    /// Where it lives; known to the first loop.
-    private var place: ServerShard?
+
+    // On the first loop.
+    private var place: ServerShard
+    private var isMoving = false
+    /// What has to wait for the end of a move.
+    private var afterMove: [() -> Void] = []
 
     // On the shard's loop.
-    private var shard: ServerShard?
-    private var socket: DatagramSocket?
+    private var socket: DatagramSocket
+    private var isStarted = false
+    private var shard: ServerShard
     private var route: Route?
+    /// Milliseconds until a silent visitor is forgotten.
+    private var idle = DatagramPort.defaultIdle
     private var visitors: [SocketAddress: Visitor] = [:]
-    private var isClosed = false
 
     private static let defaultIdle = 60_000
 
-    init(_ socket: DatagramSocket, core: ServerCore, idle: Int) {
+    /// Takes over `socket`, which is on the first loop.
+    init(_ socket: DatagramSocket, core: ServerCore) {
         (self.socket, self.core, address) = (socket, core, socket.address)
-        self.idle = idle == 0 ? Self.defaultIdle : idle
+        (place, shard) = (core.shards[0], core.shards[0])
     }
 
-    // MARK: From the first loop
+    // MARK: On the first loop
 
-    /// From here on visitors go to `route`.
-    func serve(_ route: Route) {
-        guard let session = route.session else { return }
-        guard let place, session.hasLanes(onShard: place.index) else { return move(to: route) }
-        core.on(place) { [self] _ in change(to: route) }
-    }
-
-    /// A lane of `session` is gone.
-    func follow(_ session: SharedSession) {
-        guard let place, !session.hasLanes(onShard: place.index) else { return }
-        core.on(place) { [self] _ in
-            guard let route, route.session === session else { return }
-            core.onHome { [self] _ in move(to: route) }
+    /// From here on visitors go to `route`, and are forgotten after `idle` milliseconds of silence (0: of a minute).
+    func serve(_ route: Route, idle: Int) {
+        whenSettled { [self] in
+            let destination = home(of: route)
+            guard destination !== place else {
+                return core.on(place) { [self] _ in begin(route, idle) }
+            }
+            move(to: destination) { [self] in begin(route, idle) }
         }
     }
 
-    private func move(to route: Route) {
-        guard let index = route.session?.shard(from: 0) else { return }
-        let destination = core.shards[index]
-        let before = place ?? core.shards[0]
-        place = destination
-        core.on(before) { [self] _ in
-            guard !isClosed else { return }
+    /// The lanes of `session` have changed.
+    func follow(_ session: SharedSession) {
+        whenSettled { [self] in
+            guard !session.hasLanes(onShard: place.index) else { return }
+            core.on(place) { [self] _ in
+                guard let route, route.session === session else { return }
+                let idle = idle
+                core.onHome { [self] _ in serve(route, idle: idle) }
+            }
+        }
+    }
+
+    /// Closes; `done` runs on the first loop when the port is free.
+    func close(_ done: @escaping () -> Void) {
+        whenSettled { [self] in
+            core.on(place) { [self] _ in
+                forgetVisitors()
+                socket.close()
+                core.onHome { _ in done() }
+            }
+        }
+    }
+
+    private func whenSettled(_ body: @escaping () -> Void) {
+        if isMoving { afterMove.append(body) } else { body() }
+    }
+
+    /// Where it is already, if it can be served there.
+    private func home(of route: Route) -> ServerShard {
+        guard let session = route.session, !session.hasLanes(onShard: place.index),
+            let index = session.shard(from: place.index)
+        else { return place }
+        return core.shards[index]
+    }
+
+    private func move(to destination: ServerShard, _ arrived: @escaping () -> Void) {
+        isMoving = true
+        core.on(place) { [self] _ in
             forgetVisitors()
             do throws(SystemError) {
-                socket = try socket?.moved(to: destination.loop)
-            } catch { return Log.error("UDP port \(address) is lost: \(error)") }
-            core.on(destination) { [self] in arrive(on: $0, route) }
+                socket = try socket.moved(to: destination.loop)
+                isStarted = false
+            } catch {
+                Log.error("UDP port \(address) is lost: \(error)")
+                socket.close()
+            }
+            core.on(destination) { [self] in
+                shard = $0
+                arrived()
+                core.onHome { [self] _ in settle(at: destination) }
+            }
         }
     }
 
-    private func arrive(on shard: ServerShard, _ route: Route) {
-        self.shard = shard
-        change(to: route)
-        do throws(SystemError) { try socket?.start(self) } catch {
-            Log.error("UDP port \(address) is lost: \(error)")
-        }
-    }
-
-    func close() {
-        core.on(place ?? core.shards[0]) { [self] _ in
-            isClosed = true
-            forgetVisitors()
-            socket?.close()
-        }
+    private func settle(at destination: ServerShard) {
+        (place, isMoving) = (destination, false)
+        let waiting = afterMove
+        afterMove = []
+        for body in waiting { whenSettled(body) }
     }
 
     // MARK: On the shard's loop
 
-    private func change(to route: Route) {
-        guard route != self.route else { return }
-        self.route = route
-        // Those of the session before cannot go on in another.
-        forgetVisitors()
+    private func begin(_ route: Route, _ idle: Int) {
+        self.idle = idle == 0 ? Self.defaultIdle : idle
+        if route != self.route {
+            self.route = route
+            // Those of the session before cannot go on in another.
+            forgetVisitors()
+        }
+        guard !isStarted, !socket.isClosed else { return }
+        isStarted = true
+        do throws(SystemError) { try socket.start(self) } catch {
+            Log.error("UDP port \(address) is lost: \(error)")
+        }
     }
 
     private func forgetVisitors() {
@@ -99,39 +137,35 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
         }
     }
 
-    func datagramReceived(_ bytes: UnsafeRawBufferPointer, from peer: SocketAddress?) {
-        guard let peer, let visitor = visitors[peer] ?? open(peer) else { return }
+    func datagramReceived(_ bytes: UnsafeRawBufferPointer, from sender: SocketAddress?) {
+        guard let sender, let visitor = visitors[sender] ?? open(sender) else { return }
         visitor.idle.set(after: idle)
         visitor.stream.sendDatagram(bytes)
     }
 
-    private func open(_ peer: SocketAddress) -> Visitor? {
-        guard let shard, let route, visitors.count < core.options.limits.udpVisitors,
+    private func open(_ sender: SocketAddress) -> Visitor? {
+        guard let route, visitors.count < core.options.limits.udpVisitors,
             let lane = route.session.flatMap({ shard.lane(of: $0) }), case .success(let id) = lane.admit()
         else {
-            self.shard?.counters.refused.add(1)
-            self.shard?.counters.datagramsDropped.add(1)
+            shard.counters.refused.add(1)
+            shard.counters.datagramsDropped.add(1)
             return nil
         }
         let stream = DatagramStream(id: id, mux: lane.mux, side: .visitor, counters: shard.counters)
         let timer = Timer(on: shard.loop) { [weak stream] in stream?.end(.cancelled) }
         let visitor = Visitor(stream: stream, idle: timer)
-        visitors[peer] = visitor
-        shard.counters.visitorsTotal.add(1)
+        visitors[sender] = visitor
         stream.onDatagram = { [self] datagram in
             timer.set(after: idle)
-            if socket?.send(datagram, to: peer) != .sent { shard.counters.datagramsDropped.add(1) }
+            if socket.send(datagram, to: sender) != .sent { shard.counters.datagramsDropped.add(1) }
         }
-        stream.onEnd = { [weak self] in
+        stream.onEnd = { [weak self, weak stream] in
             timer.cancel()
-            if self?.visitors[peer]?.stream === stream { self?.visitors[peer] = nil }
+            if let self, self.visitors[sender]?.stream === stream { self.visitors.forget(sender) }
         }
-        lane.open(stream, mapping: route.mapping, visitor: peer)
+        lane.open(stream, mapping: route.mapping, visitor: sender)
         return visitor
     }
 
-    func datagramFailed(_ error: SystemError) {
-        guard let shard else { return }
-        core.logStranger(shard, "UDP port \(address): \(error)")
-    }
+    func datagramFailed(_ error: SystemError) { core.logStranger(shard, "UDP port \(address): \(error)") }
 }

@@ -8,13 +8,17 @@ final class DatagramService: DatagramHandler {
     private let socket: DatagramSocket
     private weak var stream: DatagramStream?
 
-    init(_ address: SocketAddress, for stream: DatagramStream, on loop: Loop) throws(ConnectionError) {
+    init(
+        _ address: SocketAddress, for stream: DatagramStream, on loop: Loop, counters: Counters
+    ) throws(ConnectionError) {
         self.stream = stream
         do throws(SystemError) {
             socket = try DatagramSocket(connectedTo: address, on: loop)
             try socket.start(self)
         } catch { throw .system(error) }
-        stream.onDatagram = { [socket] datagram in _ = socket.send(datagram, to: nil) }
+        stream.onDatagram = { [socket] datagram in
+            if socket.send(datagram) != .sent { counters.datagramsDropped.add(1) }
+        }
     }
 
     func datagramReceived(_ bytes: UnsafeRawBufferPointer, from peer: SocketAddress?) { stream?.sendDatagram(bytes) }

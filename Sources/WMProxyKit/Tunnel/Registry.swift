@@ -18,7 +18,11 @@ struct Registry {
 
     subscript(claim: Claim) -> Route? { entries[claim]?.route }
 
-    func isHeld(_ claim: Claim, by identity: Identity) -> Bool { entries[claim]?.identity == identity }
+    /// It could be taken over from an earlier session of the same identity.
+    func canTakeOver(_ claim: Claim, _ session: SharedSession) -> Bool {
+        guard let holder = entries[claim], holder.identity == session.identity else { return false }
+        return (holder.route.session?.number ?? 0) < session.number
+    }
 
     /// Takes `claim`, or takes it over from an earlier session of the same identity.
     /// - Returns: the session that has lost it, if any.
@@ -28,9 +32,12 @@ struct Registry {
             guard holder.identity == identity else {
                 return .failure(Refusal(code: .taken, text: "\(claim) is taken by another client"))
             }
+            if let session = holder.route.session, let other = route.session, session.number > other.number {
+                return .failure(Refusal(code: .taken, text: "\(claim) is with a newer session of the same client"))
+            }
             guard holder.route.session !== route.session else {
                 return .failure(
-                    Refusal(code: .taken, text: "mapping '\(holder.route.name)' of the same client has it already"))
+                    Refusal(code: .taken, text: "mapping '\(holder.route.name)' of the same client has \(claim) already"))
             }
         }
         entries[claim] = Entry(identity: identity, route: route)

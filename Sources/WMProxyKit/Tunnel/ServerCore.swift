@@ -4,8 +4,8 @@ import WMPWire
 
 /// A running server: its edges, a shard on each of its loops, and a home on the first.
 ///
-/// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `nextShard` are confined to the first
-/// loop.
+/// @unchecked Sendable: what is set up in `init` never changes; `listeners`, `lastShard` and `arrivals` are confined to
+/// the first loop.
 final class ServerCore: @unchecked Sendable {
     let options: ServerOptions
     let engine: TunnelEngine
@@ -22,7 +22,8 @@ final class ServerCore: @unchecked Sendable {
     private let connectionCount = SharedCount()
     private let loginCount = SharedCount()
     private var listeners: [String: Listener] = [:]
-    private var nextShard = 0
+    /// The shard that the last connection of a listener went to.
+    private var lastShard: [String: Int] = [:]
     private var arrivals = ArrivalRate()
     /// Itself, from `start` to the end of `stop`: a server runs whether or not anybody holds it.
     private var whileRunning: ServerCore?
@@ -139,8 +140,9 @@ final class ServerCore: @unchecked Sendable {
     /// On the first loop: a connection has come; its shard takes it from here.
     private func accepted(_ name: String, _ fd: Int32, _ peer: SocketAddress) {
         guard admitsConnection(name, fd, peer) else { return }
-        nextShard = (nextShard + 1) % shards.count
-        on(shards[nextShard]) { shard in
+        let next = (lastShard[name, default: 0] + 1) % shards.count
+        lastShard[name] = next
+        on(shards[next]) { shard in
             switch name {
             case "bind_addr": shard.adoptTunnel(fd, peer)
             case "map_https_bind": shard.adoptHTTP(fd, peer, secure: true)
@@ -169,14 +171,14 @@ final class ServerCore: @unchecked Sendable {
     /// who come in crowds and will soon be gone; and all of them where nothing is encrypted, which is the work that
     /// takes a second core.
     private func shard(for session: SharedSession) -> Int? {
-        guard let next = session.shard(from: nextShard + 1) else { return nil }
+        guard let next = session.shard(from: session.lastShard + 1) else { return nil }
         let isCrowd = arrivals.isCrowd(at: homeLoop.now)
         let more = tunnelContext == nil ? Self.mostMorePlain : isCrowd ? Self.mostMore : 0
         if more > 0, session.hasLanes(onShard: 0), homeLoop.loadPercent < Self.busy {
             let here = shards[0].counters.visitors.current
             if here < shards[next].counters.visitors.current + more { return 0 }
         }
-        nextShard = next
+        session.lastShard = next
         return next
     }
 
@@ -234,6 +236,21 @@ final class ServerCore: @unchecked Sendable {
         if map.mode == .http, let http = addresses["map_http_bind"] { urls.append("http://\(map.domain):\(http.port)") }
         if let https = addresses["map_https_bind"] { urls.append("https://\(map.domain):\(https.port)") }
         return urls
+    }
+
+    // MARK: Memory
+
+    /// Any loop. More waits for slow readers than `budget` allows: on whichever loop the visitor is for whom most
+    /// waits, that one is cut off.
+    func shed(_ budget: ByteBudget) {
+        guard budget.beginShedding() else { return }
+        onHome { [self] _ in
+            Shedding(shards, budget)
+                .run(
+                    on: { [self] shard, body in on(shard, body) }, home: { [self] body in onHome { _ in body() } },
+                    most: { $0.mostHeld(within: budget) }, cut: { $0.cutOffGreediest(within: budget) },
+                    again: { [self] in shed(budget) })
+        }
     }
 
     // MARK: Stop

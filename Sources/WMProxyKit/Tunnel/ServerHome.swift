@@ -18,6 +18,8 @@ final class ServerHome: @unchecked Sendable {
     private var tcpPorts: [SocketAddress: Listener] = [:]
     private var udpPorts: [SocketAddress: DatagramPort] = [:]
     private var peers = LogLimiter()
+    /// The server stops: nothing is given away any more.
+    private var isClosed = false
 
     /// The lowest port that a client may open: those below are the system's services.
     private static let lowestPort: UInt16 = 1024
@@ -73,9 +75,9 @@ final class ServerHome: @unchecked Sendable {
 
     private func noteVacant() { counters.vacantNames.set(registry.vacantCount) }
 
-    /// A lane of a session is gone, others are there: what lived beside it moves to them.
-    func lanesChanged(of session: ServerSession) {
-        for port in udpPorts.values { port.follow(session.shared) }
+    /// A session has lanes elsewhere than before: what lives beside them moves along.
+    func lanesChanged(of session: SharedSession) {
+        for port in udpPorts.values { port.follow(session) }
     }
 
     /// What peers do that is worth a line is logged once a second.
@@ -88,9 +90,10 @@ final class ServerHome: @unchecked Sendable {
 
     /// Gives `map` what it claims. Every loop knows before the client hears.
     func take(_ map: Map, for session: ServerSession) -> Result<(Claim, [String]), Refusal> {
+        guard !isClosed else { return .failure(Refusal(code: .shuttingDown, text: "the server stops")) }
         let claim: Claim
         let opened: Opened?
-        do throws(Refusal) { (claim, opened) = try open(map, for: session.shared.identity) } catch {
+        do throws(Refusal) { (claim, opened) = try open(map, for: session.shared) } catch {
             return .failure(error)
         }
         let route = Route(session: session.shared, mapping: map.id, name: map.name, mode: map.mode)
@@ -110,10 +113,15 @@ final class ServerHome: @unchecked Sendable {
         }
     }
 
-    /// Gives `claim` up.
-    func release(_ claim: Claim, by session: ServerSession) {
-        guard registry.release(claim, by: session.shared) else { return }
+    /// Gives `claim` up; `done` runs when it is free.
+    func release(_ claim: Claim, by session: ServerSession, done: @escaping () -> Void) {
+        guard registry.release(claim, by: session.shared) else { return done() }
+        if case .port(.udp, let address) = claim, let port = udpPorts.removeValue(forKey: address) {
+            countPorts()
+            return port.close(done)
+        }
         tell([(claim, nil)])
+        done()
     }
 
     /// Who serves the visitors of `claim`.
@@ -127,14 +135,13 @@ final class ServerHome: @unchecked Sendable {
             switch claim {
             case .host(let name): hosts.append((name, route))
             case .tcpEdge: break
+            // A UDP port is told by `adopt`, with more than the route.
             case .port(.tcp, let address): if route == nil { tcpPorts.removeValue(forKey: address)?.close() }
             case .port(.udp, let address):
-                guard let port = udpPorts[address] else { continue }
-                if let route { port.serve(route) } else { port.close() }
-                if route == nil { udpPorts[address] = nil }
+                if route == nil { udpPorts.removeValue(forKey: address)?.close {} }
             }
         }
-        counters.ports.set(tcpPorts.count + udpPorts.count)
+        countPorts()
         guard !hosts.isEmpty else { return }
         for shard in core.shards { core.on(shard) { [hosts] in $0.change(hosts) } }
     }
@@ -155,7 +162,7 @@ final class ServerHome: @unchecked Sendable {
     }
 
     /// What `map` claims, with the socket that had to be opened for it.
-    private func open(_ map: Map, for identity: Identity) throws(Refusal) -> (Claim, Opened?) {
+    private func open(_ map: Map, for session: SharedSession) throws(Refusal) -> (Claim, Opened?) {
         switch map.mode {
         case .tcp where map.remote.isEmpty:
             guard core.options.mapTCPBind != nil else {
@@ -163,8 +170,8 @@ final class ServerHome: @unchecked Sendable {
                     code: .notOffered, text: "the server has no TCP edge (map_tcp_bind); 'remote_addr' asks for a port")
             }
             return (.tcpEdge, nil)
-        case .tcp: return try openPort(map, .tcp, for: identity)
-        case .udp: return try openPort(map, .udp, for: identity)
+        case .tcp: return try openPort(map, .tcp, for: session)
+        case .udp: return try openPort(map, .udp, for: session)
         case .http, .https:
             guard let name = HostName(map.domain), name.port == nil else {
                 throw Refusal(code: .notOffered, text: "'\(map.domain)' is not a host name")
@@ -179,7 +186,7 @@ final class ServerHome: @unchecked Sendable {
     }
 
     private func openPort(
-        _ map: Map, _ transport: Claim.Transport, for identity: Identity
+        _ map: Map, _ transport: Claim.Transport, for session: SharedSession
     ) throws(Refusal) -> (Claim, Opened?) {
         guard let wanted = SocketAddress(endpoint: map.remote) else {
             throw Refusal(code: .notOffered, text: "'\(map.remote)' is not an IP address and a port")
@@ -199,7 +206,7 @@ final class ServerHome: @unchecked Sendable {
             let last = wanted.with(port: map.lastPort)
             let claim = Claim.port(transport, last)
             if registry[claim] == nil, let opened = try? bind(last, transport) { return opened }
-            if registry.isHeld(claim, by: identity) { return (claim, nil) }
+            if registry.canTakeOver(claim, session) { return (claim, nil) }
         }
         return try bind(wanted, transport)
     }
@@ -217,31 +224,34 @@ final class ServerHome: @unchecked Sendable {
                 return (.port(.udp, socket.address), .udp(socket))
             }
         } catch {
-            throw Refusal(code: .notOffered, text: "cannot listen on \(transport.rawValue) \(address): \(error)")
+            let code: SessionError = error.code == EADDRINUSE ? .taken : .notOffered
+            throw Refusal(code: code, text: "cannot listen on \(transport.rawValue) \(address): \(error)")
         }
     }
 
     private func adopt(_ opened: Opened?, _ claim: Claim, _ map: Map) {
         switch opened {
         case .tcp(let listener): tcpPorts[listener.address] = listener
-        case .udp(let socket):
-            guard let route = registry[claim] else { return socket.close() }
-            let port = DatagramPort(socket, core: core, idle: Int(map.idle))
-            udpPorts[socket.address] = port
-            port.serve(route)
+        case .udp(let socket): udpPorts[socket.address] = DatagramPort(socket, core: core)
         case nil: break
         }
-        counters.ports.set(tcpPorts.count + udpPorts.count)
+        if case .port(.udp, let address) = claim, let route = registry[claim] {
+            udpPorts[address]?.serve(route, idle: Int(map.idle))
+        }
+        countPorts()
     }
+
+    private func countPorts() { counters.ports.set(tcpPorts.count + udpPorts.count) }
 
     // MARK: The end
 
     func closePorts() {
         for listener in tcpPorts.values { listener.close() }
         tcpPorts.removeAll()
-        for port in udpPorts.values { port.close() }
+        for port in udpPorts.values { port.close {} }
         udpPorts.removeAll()
-        counters.ports.set(0)
+        countPorts()
+        isClosed = true
     }
 }
 

@@ -247,14 +247,23 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         let state = state
         self.state = .over
         endLoginTimer()
-        var wasUp = false
-        if case .up(let session) = state {
-            wasUp = true
-            shard.core.onHome { [self] _ in session.lost(self, reason) }
-        } else if case .stopped = reason {
-        } else {
-            shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
+        guard case .up(let session) = state else {
+            if case .stopped = reason {
+            } else {
+                shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
+            }
+            return shard.lost(self, wasUp: false)
         }
-        shard.lost(self, wasUp: wasUp)
+        // The shard first: whoever hears of it next looks where the session has lanes.
+        shard.lost(self, wasUp: true)
+        shard.core.onHome { [self] _ in session.lost(self, reason) }
+    }
+
+    /// From the session's loop: the client broke the protocol.
+    func fail(_ violation: ProtocolViolation) {
+        shard.core.on(shard) { [self] _ in
+            guard isUp else { return }
+            lane.close(.goAway, Refusal(code: .protocolViolation, text: violation.reason), as: .violation(violation))
+        }
     }
 }

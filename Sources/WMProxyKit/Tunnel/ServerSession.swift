@@ -55,7 +55,7 @@ final class ServerSession: @unchecked Sendable {
             Log.write(
                 reason.code == nil ? .debug : .info,
                 "client '\(clientID)': a lane from \(lane.peer) is gone, \(lanes.count) left: \(reason)")
-            return home.lanesChanged(of: self)
+            return home.lanesChanged(of: shared)
         }
         home.counters.sessions.add(-1)
         home.counters.mappings.add(-mappings.count)
@@ -82,9 +82,7 @@ final class ServerSession: @unchecked Sendable {
             // Asked again, since the lane of the first answer was lost. Meanwhile the client may have heard its port.
             var first = mapping.map
             first.lastPort = map.lastPort
-            guard first == map else {
-                return refuse(map, Refusal(code: .taken, text: "its number is in use"), on: lane)
-            }
+            guard first == map else { return lane.fail(ProtocolViolation("MAP of a number in use")) }
             return lane.say(Mapped(id: map.id, address: mapping.addresses.joined(separator: " ")))
         }
         guard mappings.count < home.core.options.limits.mappings else {
@@ -114,11 +112,12 @@ final class ServerSession: @unchecked Sendable {
     }
 
     private func receive(_ unmap: Unmap, on lane: ServerLane) {
-        // Refused, or taken over, while the client's word was on its way: it is gone all the same.
-        defer { lane.say(.unmapped, unmap.payload) }
-        guard let mapping = mappings.removeValue(forKey: unmap.id) else { return }
+        guard let mapping = mappings.removeValue(forKey: unmap.id) else {
+            // Refused, or taken over, while the client's word was on its way: it is gone all the same.
+            return lane.say(.unmapped, unmap.payload)
+        }
         home.counters.mappings.add(-1)
-        home.release(mapping.claim, by: self)
+        home.release(mapping.claim, by: self) { lane.say(.unmapped, unmap.payload) }
         Log.info("client '\(clientID)': mapping '\(mapping.map.name)' removed")
         events.post(
             .mappingDown, clientID: clientID, name: mapping.map.name, reason: "removed by the client")

@@ -78,6 +78,7 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
         guard let session = lane.session else { return }
         lanesOf[ObjectIdentifier(session), default: []].append(lane)
         session.setLanes(true, onShard: index)
+        core.onHome { $0.lanesChanged(of: session) }
         if isStopping { lane.close(Self.farewell) }
     }
 
@@ -165,15 +166,22 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
 
     // MARK: Memory
 
-    /// More waits for slow readers than `budget` allows: the one on this loop for whom most waits is cut off, and the
-    /// others go on.
-    func shed(_ budget: ByteBudget) {
-        let pipe = pipes.values.filter { $0.held.budget?.belongs(to: budget) == true }.max {
-            $0.held.bytes < $1.held.bytes
-        }
+    func shed(_ budget: ByteBudget) { core.shed(budget) }
+
+    private func greediest(within budget: ByteBudget) -> (pipe: PipeStream?, visitor: HTTPVisitor?, bytes: Int) {
+        let pipe = pipes.values.filter { $0.held.budget?.belongs(to: budget) == true }
+            .max { $0.held.bytes < $1.held.bytes }
         let visitor = visitors.values.filter { $0.held.budget?.belongs(to: budget) == true }
             .max { $0.held.bytes < $1.held.bytes }
-        let bytes = max(pipe?.held.bytes ?? 0, visitor?.held.bytes ?? 0)
+        return (pipe, visitor, max(pipe?.held.bytes ?? 0, visitor?.held.bytes ?? 0))
+    }
+
+    /// The most that waits for one visitor.
+    func mostHeld(within budget: ByteBudget) -> Int { greediest(within: budget).bytes }
+
+    /// Cuts off the visitor for whom most waits; the others go on.
+    func cutOffGreediest(within budget: ByteBudget) {
+        let (pipe, visitor, bytes) = greediest(within: budget)
         guard bytes > 0 else { return }
         counters.shed.add(1)
         core.logStranger(

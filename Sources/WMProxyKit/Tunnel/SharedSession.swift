@@ -2,12 +2,16 @@ import Synchronization
 import WMPWire
 
 /// What all of a server's loops know of a session: who it is, where it has lanes, what it may still cost.
-final class SharedSession: Sendable {
+///
+/// @unchecked Sendable: `lastShard` is confined to the first loop, the rest never changes or is atomic.
+final class SharedSession: @unchecked Sendable {
     let number: UInt64
     let identity: Identity
     /// Streams on all its lanes.
     let streams = SharedCount()
     let budget: ByteBudget
+    /// Where its last visitor went, of those whose port tells who serves them.
+    var lastShard = 0
     /// A bit for each shard that has lanes of it.
     private let shards = Atomic<UInt64>(0)
 
