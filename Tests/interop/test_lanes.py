@@ -44,6 +44,18 @@ class Lanes:
             found[visitor] = self.board.carries(lambda: echo(visitor, bytes(100_000)))
         return found
 
+    def visitors_everywhere(self, stack: contextlib.ExitStack) -> dict[socket.socket, Link]:
+        """Eight visitors on both lanes: where nothing is encrypted, a loop that is not busy may have 64 more."""
+        found: dict[socket.socket, Link] = {}
+        for _ in range(150):
+            found |= self.visitors(1, stack)
+            first, other = (
+                [visitor for visitor, link in found.items() if link is this][:4] for this in self.board.live
+            )
+            if len(first) == len(other) == 4:
+                return {visitor: found[visitor] for visitor in first + other}
+        raise AssertionError("all on one lane")
+
     def healed(self, lanes: int, timeout: float = DEADLINE) -> None:
         for end in (self.server, self.client):
             wait_for_stats(end, lambda stats: stats.lanes == lanes, timeout)
@@ -153,16 +165,6 @@ def test_visitors_are_spread_over_the_lanes(
     assert shares(visits)[0] >= 4
 
 
-def test_visitors_of_an_idle_loop_stay_there_where_nothing_is_encrypted(
-    start_lanes: Callable[..., Lanes], stack: contextlib.ExitStack
-) -> None:
-    tunnel = start_lanes(secure=False)
-    assert len(set(tunnel.visitors(8, stack).values())) == 1
-    for _ in range(256):
-        stack.enter_context(connect(tunnel.tcp))
-    assert len(set(tunnel.visitors(8, stack).values())) == 2
-
-
 def test_http_visitors_are_spread_over_the_lanes(start_lanes: Callable[..., Lanes], echo_http: Any) -> None:
     tunnel = start_lanes()
     tunnel.client.add_mapping(mapping(echo_http().address))
@@ -211,11 +213,7 @@ def test_a_lost_lane_takes_its_visitors_with_it_and_nobody_else(
 ) -> None:
     tunnel = start_lanes(secure=secure)
     first, other = tunnel.board.links
-    if not secure:  # where nothing is encrypted, visitors are spread when there are many
-        for _ in range(256):
-            stack.enter_context(connect(tunnel.tcp))
-        wait_for_stats(tunnel.server, lambda stats: stats.visitors == 256)
-    visitors = tunnel.visitors(8, stack)
+    visitors = tunnel.visitors(8, stack) if secure else tunnel.visitors_everywhere(stack)
     cut = (first, other)[lost]
     staying = [visitor for visitor, link in visitors.items() if link is not cut]
     leaving = [visitor for visitor, link in visitors.items() if link is cut]
@@ -236,7 +234,8 @@ def test_a_lost_lane_takes_its_visitors_with_it_and_nobody_else(
         done.result(DEADLINE)
     for visitor in staying:
         echo(visitor, bytes(1000))
-    assert set(tunnel.visitors(8, stack).values()) == {link for link in tunnel.board.live}
+    after = tunnel.visitors(8, stack) if secure else tunnel.visitors_everywhere(stack)
+    assert set(after.values()) == {link for link in tunnel.board.live}
     tunnel.one_session_all_along()
 
 

@@ -173,10 +173,12 @@ final class ServerCore: @unchecked Sendable {
     private func shard(for session: SharedSession) -> Int? {
         guard let next = session.shard(from: session.lastShard + 1) else { return nil }
         let isCrowd = arrivals.isCrowd(at: homeLoop.now)
-        let more = tunnelContext == nil ? Self.mostMorePlain : isCrowd ? Self.mostMore : 0
-        if more > 0, session.hasLanes(onShard: 0), homeLoop.loadPercent < Self.busy {
+        if isCrowd || tunnelContext == nil, session.hasLanes(onShard: 0), homeLoop.loadPercent < Self.busy {
             let here = shards[0].counters.visitors.current
-            if here < shards[next].counters.visitors.current + more { return 0 }
+            let isFull = shards.contains {
+                $0.index > 0 && session.hasLanes(onShard: $0.index) && $0.counters.visitors.current + Self.mostMore <= here
+            }
+            if !isFull { return 0 }
         }
         session.lastShard = next
         return next
@@ -186,7 +188,6 @@ final class ServerCore: @unchecked Sendable {
     private static let busy = 75
     /// Visitors that this loop may have more than another and still take one.
     private static let mostMore: UInt64 = 64
-    private static let mostMorePlain: UInt64 = 256
 
     private func admitsConnection(_ name: String, _ fd: Int32, _ peer: SocketAddress) -> Bool {
         if connectionCount.add(upTo: options.limits.connections) { return true }
