@@ -91,9 +91,9 @@ final class ClientCore: @unchecked Sendable {
     func start() {
         whileRunning = self
         loop.submit { [self] in
-            retryTimer = Timer(on: loop) { [weak self] in self?.connect() }
-            laneTimer = Timer(on: loop) { [weak self] in self?.addLanes() }
-            offerTimer = Timer(on: loop) { [weak self] in self?.offerAgain() }
+            retryTimer = Timer(on: loop) { [self] in connect() }
+            laneTimer = Timer(on: loop) { [self] in addLanes() }
+            offerTimer = Timer(on: loop) { [self] in offerAgain() }
             for mapping in options.mappings { add(mapping) }
             connect()
         }
@@ -383,7 +383,7 @@ final class ClientCore: @unchecked Sendable {
         drained = done
         for timer in [retryTimer, laneTimer, offerTimer] { timer?.cancel() }
         if milliseconds >= 0 {
-            let timer = Timer(on: loop) { [weak self] in self?.cut() }
+            let timer = Timer(on: loop) { [self] in cut() }
             drainTimer = timer
             timer.set(after: milliseconds)
         }

@@ -77,7 +77,7 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
     func start() {
         guard case .idle = state else { return }
         state = .connecting
-        let timer = Timer(on: loop) { [weak self] in self?.dial() }
+        let timer = Timer(on: loop) { [self] in dial() }
         redialTimer = timer
         dial()
     }
@@ -132,7 +132,7 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
         if connection.isSecure { counters.handshakes.add(1) }
         nonce = random
         state = .awaitsChallenge
-        let timer = Timer(on: loop) { [weak self] in self?.lane?.lose(.stopped("the server did not answer the login")) }
+        let timer = Timer(on: loop) { [self] in self.lane?.lose(.stopped("the server did not answer the login")) }
         loginTimer = timer
         timer.set(after: Self.loginTimeout)
         let lane = Lane(connection, role: .client, owner: self, ping: options.ping)

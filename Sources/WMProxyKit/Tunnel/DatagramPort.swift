@@ -152,16 +152,17 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
             return nil
         }
         let stream = DatagramStream(id: id, mux: lane.mux, side: .visitor, counters: shard.counters)
-        let timer = Timer(on: shard.loop) { [weak stream] in stream?.end(.cancelled) }
+        // The circle ends with the stream.
+        let timer = Timer(on: shard.loop) { stream.end(.cancelled) }
         let visitor = Visitor(stream: stream, idle: timer)
         visitors[sender] = visitor
         stream.onDatagram = { [self] datagram in
             timer.set(after: idle)
             if socket.send(datagram, to: sender) != .sent { shard.counters.datagramsDropped.add(1) }
         }
-        stream.onEnd = { [weak self, weak stream] in
+        stream.onEnd = { [self] in
             timer.cancel()
-            if let self, self.visitors[sender]?.stream === stream { self.visitors.forget(sender) }
+            if visitors[sender]?.idle === timer { visitors.forget(sender) }
         }
         lane.open(stream, mapping: route.mapping, visitor: sender)
         return visitor

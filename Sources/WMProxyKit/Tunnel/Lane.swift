@@ -97,7 +97,8 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         mux.maxControlFrame = ProtocolLimits.maxControlFrame
         mux.acceptsStreams = true
         isOpen = true
-        timer = Timer(on: loop) { [weak self] in self?.beat() }
+        // The circle ends with the lane, or the loop.
+        timer = Timer(on: loop) { [self] in beat() }
         beat()
     }
 
@@ -176,7 +177,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         }
         if mux.hasOutput || mux.hasWaiting {
             isFlushScheduled = true
-            loop.later { [weak self] in self?.flush() }
+            loop.later { [self] in flush() }
         } else if mux.streamCount == 0 {
             owner?.laneIsIdle()
         }
@@ -219,9 +220,9 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         }
         guard !isReading else { return }
         isReading = true
-        loop.later { [weak self] in
-            self?.isReading = false
-            self?.connectionReadable()
+        loop.later { [self] in
+            isReading = false
+            connectionReadable()
         }
     }
 

@@ -36,8 +36,8 @@ struct Registry {
                 return .failure(Refusal(code: .taken, text: "\(claim) is with a newer session of the same client"))
             }
             guard holder.route.session !== route.session else {
-                return .failure(
-                    Refusal(code: .taken, text: "mapping '\(holder.route.name)' of the same client has \(claim) already"))
+                let text = "mapping '\(holder.route.name)' of the same client has \(claim) already"
+                return .failure(Refusal(code: .taken, text: text))
             }
         }
         entries[claim] = Entry(identity: identity, route: route)

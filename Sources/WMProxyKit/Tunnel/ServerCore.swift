@@ -175,8 +175,8 @@ final class ServerCore: @unchecked Sendable {
         let isCrowd = arrivals.isCrowd(at: homeLoop.now)
         if isCrowd || tunnelContext == nil, session.hasLanes(onShard: 0), homeLoop.loadPercent < Self.busy {
             let here = shards[0].counters.visitors.current
-            let isFull = shards.contains {
-                $0.index > 0 && session.hasLanes(onShard: $0.index) && $0.counters.visitors.current + Self.mostMore <= here
+            let isFull = shards.dropFirst().contains { other in
+                session.hasLanes(onShard: other.index) && other.counters.visitors.current + Self.mostMore <= here
             }
             if !isFull { return 0 }
         }

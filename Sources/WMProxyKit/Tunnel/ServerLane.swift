@@ -36,7 +36,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     }
 
     private func startLoginTimer() {
-        let timer = Timer(on: shard.loop) { [weak self] in self?.expire() }
+        let timer = Timer(on: shard.loop) { [self] in expire() }
         loginTimer = timer
         timer.set(after: Int(max(0, loginDeadline - shard.loop.now) / 1_000_000))
     }
