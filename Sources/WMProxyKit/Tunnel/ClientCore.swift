@@ -9,7 +9,8 @@ final class ClientCore: @unchecked Sendable {
     private enum State {
         /// Waits for the next attempt.
         case down
-        case connecting(ClientLane)
+        /// A first lane connects or logs in: the one that joins no session.
+        case connecting
         case up(Session)
         case stopped
     }
@@ -106,6 +107,7 @@ final class ClientCore: @unchecked Sendable {
 
     // MARK: Lanes
 
+    @discardableResult
     private func startLane(joining token: [UInt8] = []) -> ClientLane {
         let index = nextLoop % loops.count
         nextLoop += 1
@@ -120,7 +122,8 @@ final class ClientCore: @unchecked Sendable {
         guard case .down = state else { return }
         // The session's first lane is on the first loop, its others on those that follow.
         nextLoop = 0
-        state = .connecting(startLane())
+        state = .connecting
+        startLane()
     }
 
     /// What a lane has to tell.
@@ -149,7 +152,7 @@ final class ClientCore: @unchecked Sendable {
 
     private func laneUp(_ lane: ClientLane, _ welcome: Welcome) {
         switch state {
-        case .connecting(let first) where first === lane: sessionUp(lane, welcome)
+        case .connecting where lane.joining.isEmpty: sessionUp(lane, welcome)
         case .up(var session) where session.joining.contains { $0 === lane }:
             session.joining.removeAll { $0 === lane }
             session.lanes.append(lane)
@@ -162,7 +165,7 @@ final class ClientCore: @unchecked Sendable {
 
     private func laneFailed(_ lane: ClientLane, _ error: TunnelError, _ refusal: SessionError?) {
         switch state {
-        case .connecting(let first) where first === lane:
+        case .connecting where lane.joining.isEmpty:
             state = .down
             if error.code == .authentication { counters.loginFailures.add(1) }
             failed(error)
@@ -387,7 +390,6 @@ final class ClientCore: @unchecked Sendable {
             drainTimer = timer
             timer.set(after: milliseconds)
         }
-        if case .connecting(let lane) = state { on(lane.loop) { lane.cut(Self.farewell) } }
         beginLeaving()
     }
 
