@@ -121,3 +121,24 @@ struct LoopTests {
         #expect(seen == nil)
     }
 }
+
+@Suite("A loop's load")
+struct LoopLoadTests {
+    @Test("is the part of the time in which it did not wait, on a machine that has run for long too")
+    func load() {
+        for start in [0, Int64.max / 2] {
+            var load = LoopLoad(from: start)
+            #expect(load.percent(at: start) == 0)
+            var now = start
+            for _ in 0..<100 {
+                now += 4_000_000
+                load.note(waited: 3_000_000, until: now)
+            }
+            #expect((24...26).contains(load.percent(at: now)))
+            // One long wait, and one long turn.
+            load.note(waited: 3_600_000_000_000, until: now + 3_600_000_000_000)
+            #expect(load.percent(at: now + 3_600_000_000_000) <= 1)
+            #expect(load.percent(at: now + 7_200_000_000_000) == 100)
+        }
+    }
+}

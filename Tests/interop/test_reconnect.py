@@ -167,3 +167,10 @@ def test_a_name_in_use_is_had_when_its_holder_leaves(
     first.stop(0)
     wait_for_event(second, EventKind.MAPPING_UP)
     second.wait_ready(DEADLINE)
+
+
+def test_a_client_without_a_way_to_its_server_tries_again_and_says_so() -> None:
+    # 255.255.255.255 cannot be connected to: the system says so at once, inside the call.
+    with wmproxy.Client(server="255.255.255.255:7000", ts=True, insecure=True) as client:
+        for _ in range(3):
+            wait_for_event(client, EventKind.CONNECT_FAILED)

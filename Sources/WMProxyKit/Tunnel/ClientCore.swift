@@ -61,7 +61,9 @@ final class ClientCore: @unchecked Sendable {
     /// Itself, from `start` to the end of `stop`: a client runs whether or not anybody holds it.
     private var whileRunning: ClientCore?
 
-    /// A session that lived this long, nanoseconds, was a good one.
+    /// As many as `lanes` may be set to.
+    private static let mostLanes = 16
+    /// A session or lane that lived this long, nanoseconds, was a good one.
     private static let stableAfter: Int64 = 5_000_000_000
 
     init(_ options: ClientOptions, engine: TunnelEngine) throws(TunnelError) {
@@ -114,7 +116,8 @@ final class ClientCore: @unchecked Sendable {
         let lane = ClientLane(
             self, on: loops[index], counters: allCounters[index], joining: token, targets: offers.targets)
         lanes[ObjectIdentifier(lane)] = lane
-        on(lane.loop) { lane.start() }
+        // Later: it may fail at once, and whoever started it has to know it by then.
+        lane.loop.submit { lane.start() }
         return lane
     }
 
@@ -212,7 +215,7 @@ final class ClientCore: @unchecked Sendable {
     // MARK: The session
 
     private func sessionUp(_ lane: ClientLane, _ welcome: Welcome) {
-        let offered = welcome.session.isEmpty ? 1 : Int(welcome.lanes)
+        let offered = welcome.session.isEmpty ? 1 : min(Int(welcome.lanes), Self.mostLanes)
         let session = Session(
             token: welcome.session, wanted: min(offered, options.lanes ?? offered), lanes: [lane], since: loop.now)
         lane.upSince = loop.now
@@ -344,7 +347,8 @@ final class ClientCore: @unchecked Sendable {
     /// most waits, that one is cut off.
     func shed(_ budget: ByteBudget) {
         guard budget.beginShedding() else { return }
-        on(loop) { [self] in
+        // Later: the caller may be deep inside the one that has to go.
+        loop.submit { [self] in
             Shedding(Array(lanes.values), budget)
                 .run(
                     on: { [self] lane, body in on(lane.loop) { body(lane) } }, home: { [self] in on(loop, $0) },

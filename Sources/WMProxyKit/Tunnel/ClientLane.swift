@@ -307,6 +307,7 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
             } catch {
                 note(error, of: target)
                 stream.refuse(StreamError(error), "\(error)")
+                stream.end(.unreachable)
             }
         }
     }

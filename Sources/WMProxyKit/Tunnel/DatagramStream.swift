@@ -14,10 +14,16 @@ final class DatagramStream: MuxStream {
     private var reader = DatagramReader()
     /// Called once, when the mux knows the stream.
     var onStart: ((DatagramStream) -> Void)?
-    /// A datagram has come through the tunnel; borrowed for the call.
-    var onDatagram: ((UnsafeRawBufferPointer) -> Void)?
+    /// A datagram has come through the tunnel; borrowed for the call. The first few wait until this is set, so that a
+    /// service whose name has to be looked up hears what its visitors say first.
+    var onDatagram: ((UnsafeRawBufferPointer) -> Void)? { didSet { passOnEarly() } }
     /// The stream is over.
     var onEnd: (() -> Void)?
+    private var early: [[UInt8]] = []
+    private var isCounted = false
+
+    /// Datagrams that wait for `onDatagram`.
+    private static let mostEarly = 8
 
     init(id: UInt32, mux: Mux, side: Side, counters: Counters) {
         (self.side, self.counters) = (side, counters)
@@ -25,6 +31,7 @@ final class DatagramStream: MuxStream {
     }
 
     override func start() {
+        isCounted = true
         counters.udpVisitors.add(1)
         onStart?(self)
         onStart = nil
@@ -43,16 +50,29 @@ final class DatagramStream: MuxStream {
     override func receive(_ bytes: UnsafeRawBufferPointer) {
         var rest = bytes
         do throws(ProtocolViolation) {
-            while let onDatagram, let datagram = try reader.next(in: &rest) {
+            while !isClosed, let datagram = try reader.next(in: &rest) {
                 if side == .visitor {
                     counters.bytesOut.add(datagram.count)
                 } else {
                     counters.bytesIn.add(datagram.count)
                 }
-                onDatagram(datagram)
+                if let onDatagram {
+                    onDatagram(datagram)
+                } else if early.count < Self.mostEarly {
+                    early.append(Array(datagram))
+                } else {
+                    counters.datagramsDropped.add(1)
+                }
             }
         } catch { return end(.cancelled) }
         consumed(bytes.count)
+    }
+
+    private func passOnEarly() {
+        guard let onDatagram, !early.isEmpty else { return }
+        let waiting = early
+        early = []
+        for datagram in waiting { datagram.withUnsafeBytes { onDatagram($0) } }
     }
 
     override func receiveEnd() { end(.cancelled) }
@@ -65,10 +85,13 @@ final class DatagramStream: MuxStream {
     }
 
     private func finish() {
-        guard let onEnd else { return }
-        self.onEnd = nil
-        onDatagram = nil
+        guard isCounted else { return }
+        isCounted = false
         counters.udpVisitors.add(-1)
-        onEnd()
+        early = []
+        onDatagram = nil
+        let end = onEnd
+        onEnd = nil
+        end?()
     }
 }

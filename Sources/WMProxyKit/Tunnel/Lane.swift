@@ -37,7 +37,7 @@ enum LaneLoss: Error, CustomStringConvertible {
 
 /// One tunnel connection: a mux over a connection, with the pings that keep watch over it and measure its round trip.
 ///
-/// Confined to its loop; `move` takes it to another.
+/// Confined to its loop; `leave` and `arrive` take it to another.
 final class Lane: ConnectionHandler, MuxOwner, Flushable {
     let connection: Connection
     private let role: Mux.Role
@@ -137,7 +137,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
 
     // MARK: Moving
 
-    /// Stops reading, until `move`: the caller takes the lane to another loop, later in this turn.
+    /// Stops reading, until `resume` or `arrive`: the caller takes the lane to another loop, later in this turn.
     func pause() { isPaused = true }
 
     func resume() { isPaused = false }
@@ -218,7 +218,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
             case .failed(let error): return lose(.connection(error))
             }
         }
-        guard !isReading else { return }
+        guard !isReading, !isPaused else { return }
         isReading = true
         loop.later { [self] in
             isReading = false

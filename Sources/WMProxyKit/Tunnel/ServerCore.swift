@@ -176,7 +176,7 @@ final class ServerCore: @unchecked Sendable {
         if isCrowd || tunnelContext == nil, session.hasLanes(onShard: 0), homeLoop.loadPercent < Self.busy {
             let here = shards[0].counters.visitors.current
             let isFull = shards.dropFirst().contains { other in
-                session.hasLanes(onShard: other.index) && other.counters.visitors.current + Self.mostMore <= here
+                session.hasLanes(onShard: other.index) && other.counters.visitors.current &+ Self.mostMore <= here
             }
             if !isFull { return 0 }
         }
@@ -245,7 +245,8 @@ final class ServerCore: @unchecked Sendable {
     /// waits, that one is cut off.
     func shed(_ budget: ByteBudget) {
         guard budget.beginShedding() else { return }
-        onHome { [self] _ in
+        // Later: the caller may be deep inside the one that has to go.
+        homeLoop.submit { [self] in
             Shedding(shards, budget)
                 .run(
                     on: { [self] shard, body in on(shard, body) }, home: { [self] body in onHome { _ in body() } },

@@ -34,13 +34,19 @@ final class ServerHome: @unchecked Sendable {
     func shardForLane(of token: [UInt8], asking: Int) -> Int {
         guard let session = sessions[token] else { return asking }
         var load = [Int](repeating: 0, count: core.shards.count)
-        for lane in session.lanes { load[lane.shard.index] += 1 }
-        guard let least = load.min(), load[asking] > least else { return asking }
-        return load.firstIndex(of: least) ?? asking
+        for index in session.lanes.map(\.shard.index) + session.placed { load[index] += 1 }
+        let least = load.min() ?? 0
+        let chosen = load[asking] == least ? asking : load.firstIndex(of: least) ?? asking
+        session.placed.append(chosen)
+        return chosen
     }
 
     /// A login is good: a new session, or one more lane of the session named by `token`.
     func admit(_ lane: ServerLane, as identity: Identity, joining token: [UInt8]) -> Result<ServerSession, Refusal> {
+        guard !isClosed else {
+            let code: SessionError = token.isEmpty ? .shuttingDown : .unknownSession
+            return .failure(Refusal(code: code, text: "the server stops"))
+        }
         guard token.isEmpty else {
             guard let session = sessions[token], session.shared.identity == identity else {
                 return .failure(Refusal(code: .unknownSession, text: "there is no such session any more"))

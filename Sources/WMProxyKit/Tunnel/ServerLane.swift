@@ -51,7 +51,6 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     func start() { lane.connectionReadable() }
 
     var isUp: Bool { if case .up = state { true } else { false } }
-    var isSecure: Bool { connection.isSecure }
     var streamCount: Int { lane.mux.streamCount }
     /// Nothing is under way on it, and all that was said has been sent.
     var isIdle: Bool { lane.mux.streamCount == 0 && !lane.mux.hasOutput }
@@ -101,10 +100,11 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     private func arrive(on shard: ServerShard) {
         self.shard = shard
         startLoginTimer()
+        let isRunning = shard.arrive(self)
         do throws(SystemError) {
             try lane.arrive(on: shard.loop)
         } catch { return lane.lose(.connection(.system(error))) }
-        guard shard.arrive(self) else { return lane.lose(.stopped("the server stops")) }
+        guard isRunning else { return lane.lose(.stopped("the server stops")) }
         resume()
     }
 

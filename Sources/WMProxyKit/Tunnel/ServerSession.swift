@@ -21,6 +21,8 @@ final class ServerSession: @unchecked Sendable {
     /// Names the session to lanes that join it.
     let token: [UInt8]
     private(set) var lanes: [ServerLane] = []
+    /// Shards that were chosen for lanes which have not logged in yet.
+    var placed: [Int] = []
     private let peer: SocketAddress
     private unowned let home: ServerHome
     private var mappings: [UInt32: Mapping] = [:]
@@ -38,19 +40,21 @@ final class ServerSession: @unchecked Sendable {
         lanes.append(lane)
         home.counters.sessions.add(1)
         home.counters.sessionsTotal.add(1)
-        let protection = lane.isSecure ? "by TLS" : "not encrypted"
+        let protection = home.core.tunnelContext != nil ? "by TLS" : "not encrypted"
         Log.info("client '\(clientID)' from \(peer) is in, \(protection)\(agent)")
         events.post(.sessionUp, clientID: clientID, address: peer.description)
     }
 
     func join(_ lane: ServerLane) {
         lanes.append(lane)
+        if let index = placed.firstIndex(of: lane.shard.index) { placed.remove(at: index) }
         Log.debug("client '\(clientID)': \(lanes.count) lanes")
     }
 
     /// A lane is gone, and what was under way on it. The session goes with the last one.
     func lost(_ lane: ServerLane, _ reason: LaneLoss) {
         lanes.removeAll { $0 === lane }
+        placed.removeAll()
         guard lanes.isEmpty else {
             Log.write(
                 reason.code == nil ? .debug : .info,

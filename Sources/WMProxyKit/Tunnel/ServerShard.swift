@@ -122,6 +122,7 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
             lane.open(pipe, mapping: route.mapping, visitor: peer)
             pipe.attach(connection)
         } catch {
+            session.streams.remove()
             connection.close()
             pipe.abandon()
         }

@@ -40,7 +40,7 @@ extension HTTPVisitor {
         let destination = pumpHere()
         isPumping = false
         countQueued()
-        if let destination { move(to: destination) }
+        if let destination, state != .closed { move(to: destination) }
     }
 
     /// Returns the shard to go on at, if it is not this one.

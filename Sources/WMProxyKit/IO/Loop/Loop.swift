@@ -40,7 +40,7 @@ package final class Loop: @unchecked Sendable {
     package private(set) var now = wmps_monotonic_ns()
     /// How busy it was of late, in percent of the time.
     package var loadPercent: Int { load.percent(at: now) }
-    private var load = LoopLoad()
+    private var load = LoopLoad(from: wmps_monotonic_ns())
     /// Where all reads of this loop go; valid until the next one.
     package let scratch: UnsafeMutableRawBufferPointer
     /// Ciphertext on its way into and out of libssl.
@@ -60,6 +60,8 @@ package final class Loop: @unchecked Sendable {
     private var laterJobs: [() -> Void] = []
     private var isRunning = true
     private var trimTimer: Timer?
+    /// The inbox's signal has been taken in this turn.
+    private var isDrained = false
 
     private struct Inbox: Sendable {
         var jobs: [Job] = []
@@ -200,8 +202,12 @@ package final class Loop: @unchecked Sendable {
             load.note(waited: now - waitsFrom, until: now)
             // First what was submitted before something became ready: a loop that changes what others go by, and then
             // has a peer act on it, is not overtaken by that peer.
-            if isSignalled.load(ordering: .acquiring) { runInbox() }
-            for index in 0..<Int(max(0, count)) { dispatch(events[index]) }
+            isDrained = false
+            for index in 0..<Int(max(0, count)) {
+                runInboxIfSignalled()
+                dispatch(events[index])
+            }
+            runInboxIfSignalled()
             runLaterJobs()
             while let action = timers.popDue(now: now) { action() }
             // Flushing may free room that lets streams send more, to be flushed in turn.
@@ -229,7 +235,8 @@ package final class Loop: @unchecked Sendable {
     @inline(__always)
     private func dispatch(_ event: wmps_event) {
         guard event.token != Self.wakeupToken else {
-            runInbox()
+            // Signalled and served before, but the signal itself came after that.
+            if !isDrained { System.drain(wakeup) }
             return
         }
         let slot = Int(event.token & 0xFFFF_FFFF)
@@ -239,8 +246,14 @@ package final class Loop: @unchecked Sendable {
         handler.ready(Readiness(rawValue: event.events))
     }
 
+    @inline(__always)
+    private func runInboxIfSignalled() {
+        if isSignalled.load(ordering: .acquiring) { runInbox() }
+    }
+
     private func runInbox() {
         System.drain(wakeup)
+        isDrained = true
         // Cleared before the jobs are taken: a job submitted after that signals anew.
         isSignalled.store(false, ordering: .sequentiallyConsistent)
         let jobs = inbox.withLock { inbox in
@@ -260,12 +273,14 @@ package final class Loop: @unchecked Sendable {
 }
 
 /// What part of the last tenth of a second or two a loop did not wait.
-private struct LoopLoad {
-    private var since: Int64 = 0
+struct LoopLoad {
+    private var since: Int64
     private var waited: Int64 = 0
     private var last = 0
 
     private static let period: Int64 = 100_000_000
+
+    init(from now: Int64) { since = now }
 
     mutating func note(waited time: Int64, until now: Int64) {
         waited += time
@@ -277,6 +292,6 @@ private struct LoopLoad {
     func percent(at now: Int64) -> Int {
         let elapsed = now - since
         guard elapsed >= Self.period / 4 else { return last }
-        return Int(max(0, elapsed - waited) * 100 / elapsed)
+        return Int(max(0, elapsed - waited) / (elapsed / 100))
     }
 }

@@ -38,7 +38,7 @@ package protocol ConnectionHandler: AnyObject {
 
 /// A TCP connection, with or without TLS, on one loop.
 ///
-/// @unchecked Sendable: confined to its loop; `move` hands it to another when nothing is in progress.
+/// @unchecked Sendable: confined to its loop; `leave` and `arrive` hand it to another when nothing is in progress.
 package final class Connection: Pollable, @unchecked Sendable {
     private enum State { case connecting, handshaking, open, closed }
 

@@ -42,7 +42,7 @@ package enum ProtocolLimits {
     package static let maxEmptyDataRun = 16
 
     /// Output that may wait for the lane when one more frame asks for an answer: who asks and does not listen would
-    /// fill our memory. Far above what data and the control frames of honest use leave there.
+    /// fill our memory. Far above what the control frames of honest use leave there.
     package static let maxUnread = 4 * 1024 * 1024
 
     /// The same before the login is over, where nothing but the login is to be said.

@@ -1,5 +1,5 @@
-/// Many streams and the session's own messages on one lane: bytes in, calls on streams and owner; calls, bytes out in
-/// `output`.
+/// Many streams and the session's own messages on one lane: bytes in, calls on streams and owner; calls, bytes out by
+/// `nextOutput`.
 ///
 /// Pure: no socket, no clock. The owner feeds `receive` and drains `output`. Payloads are passed on as they arrive, so
 /// a frame's size costs no memory; only control frames that come in pieces are gathered.
@@ -443,7 +443,7 @@ package final class Mux {
 
 /// What a mux tells the one who feeds and drains it.
 package protocol MuxOwner: AnyObject {
-    /// `output` was empty and no longer is.
+    /// There was no output and now there is.
     func muxHasOutput()
     /// A frame of the session itself.
     func muxReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation)
