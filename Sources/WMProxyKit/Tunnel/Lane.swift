@@ -57,7 +57,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private var isFlushScheduled = false
     private var isReading = false
     /// Between two loops: nothing is read.
-    private var isPaused = false
+    private(set) var isPaused = false
     private(set) var isLost = false
     /// The login is over.
     private var isOpen = false

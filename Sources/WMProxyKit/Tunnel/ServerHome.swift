@@ -17,10 +17,13 @@ final class ServerHome: @unchecked Sendable {
     /// The ports that mappings have for themselves.
     private var tcpPorts: [SocketAddress: Listener] = [:]
     private var udpPorts: [SocketAddress: DatagramPort] = [:]
-    private var peers = LogLimiter()
+    private var refusals = LogLimiter()
+    private var comings = LogLimiter(perSecond: 50)
     /// The server stops: nothing is given away any more.
     private var isClosed = false
 
+    /// Ports open for mappings, all sessions together: each is a descriptor.
+    private static let mostPorts = 4096
     /// The lowest port that a client may open: those below are the system's services.
     private static let lowestPort: UInt16 = 1024
 
@@ -86,10 +89,16 @@ final class ServerHome: @unchecked Sendable {
         for port in udpPorts.values { port.follow(session) }
     }
 
-    /// What peers do that is worth a line is logged once a second.
-    func logPeer(_ text: @autoclosure () -> String) {
-        guard let held = peers.admit(now: loop.now) else { return }
+    /// What is refused to a peer is logged once a second.
+    func logRefusal(_ text: @autoclosure () -> String) {
+        guard let held = refusals.admit(now: loop.now) else { return }
         Log.warning(held == 0 ? text() : "\(text()) (and \(held) more like it)")
+    }
+
+    /// Sessions and mappings that come and go: as many lines as a restart takes, and not as many as a peer likes.
+    func logComing(_ text: @autoclosure () -> String) {
+        guard let held = comings.admit(now: loop.now) else { return }
+        Log.info(held == 0 ? text() : "\(text()) (and \(held) lines like it before)")
     }
 
     // MARK: Claims
@@ -201,6 +210,12 @@ final class ServerHome: @unchecked Sendable {
             throw Refusal(
                 code: .notOffered, text: "a client may not open port \(wanted.port): only \(Self.lowestPort) and above")
         }
+        guard wanted.isUnicast else {
+            throw Refusal(code: .notOffered, text: "\(wanted.host) is not the address of a machine")
+        }
+        guard wanted.port == 0 || !core.addresses.values.contains(where: { $0.port == wanted.port }) else {
+            throw Refusal(code: .notOffered, text: "port \(wanted.port) is one of the server's own")
+        }
         if wanted.port != 0 {
             // Its own earlier session may have it open still; the registry knows whose it is.
             let claim = Claim.port(transport, wanted)
@@ -218,6 +233,9 @@ final class ServerHome: @unchecked Sendable {
     }
 
     private func bind(_ address: SocketAddress, _ transport: Claim.Transport) throws(Refusal) -> (Claim, Opened?) {
+        guard tcpPorts.count + udpPorts.count < Self.mostPorts else {
+            throw Refusal(code: .tooMany, text: "the server has \(Self.mostPorts) ports open for mappings already")
+        }
         do throws(SystemError) {
             switch transport {
             case .tcp:
@@ -267,6 +285,12 @@ extension SocketAddress {
     fileprivate init?(endpoint text: String) {
         guard let endpoint = Endpoint(text) else { return nil }
         self.init(numeric: endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host, port: endpoint.port)
+    }
+
+    /// Not multicast, not broadcast.
+    fileprivate var isUnicast: Bool {
+        guard let first = IPAddress(host)?.bytes.first else { return false }
+        return IPAddress(host)?.bytes.count == 4 ? first < 224 : first != 0xFF
     }
 
     fileprivate func with(port: UInt16) -> SocketAddress {

@@ -28,6 +28,13 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     private var hello: Hello?
     /// Set once it is up.
     private(set) var session: SharedSession?
+    /// Messages about mappings that the session has not seen yet.
+    private var unanswered = 0
+    private lazy var requests = RequestRate(burst: 2 * shard.core.options.limits.mappings)
+    private var throttle: Timer?
+
+    /// Messages about mappings on their way to the session before more are read.
+    private static let mostUnanswered = 16
 
     /// Takes over the connection of a client that has to log in until `deadline`, monotonic nanoseconds.
     init(_ connection: Connection, peer: SocketAddress, shard: ServerShard, deadline: Int64) {
@@ -180,8 +187,32 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
 
     // MARK: The session
 
+    /// Few at a time and not too many a second: a lane that asks for more is not read meanwhile. The first loop serves
+    /// all sessions, and what waits for it is memory.
     private func tell(_ session: ServerSession, _ request: ServerSession.Request) {
-        shard.core.onHome { [self] _ in session.receive(request, on: self) }
+        unanswered += 1
+        requests.take(at: shard.loop.now)
+        if unanswered >= Self.mostUnanswered || requests.wait(at: shard.loop.now) > 0 { lane.pause() }
+        shard.core.onHome { [self, shard] _ in
+            session.receive(request, on: self)
+            shard.core.on(shard) { [self] _ in
+                unanswered -= 1
+                readOn()
+            }
+        }
+    }
+
+    private func readOn() {
+        guard isUp, lane.isPaused, unanswered < Self.mostUnanswered else { return }
+        let wait = requests.wait(at: shard.loop.now)
+        guard wait == 0 else {
+            let timer = throttle ?? Timer(on: shard.loop) { [self] in readOn() }
+            throttle = timer
+            return timer.set(after: wait)
+        }
+        lane.resume()
+        // Later: this may be inside a reading that uses the same scratch.
+        shard.loop.later { [self] in if isUp { lane.connectionReadable() } }
     }
 
     /// From the session's loop: has the lane say `message`, if it still can.
@@ -254,6 +285,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
             }
             return shard.lost(self, wasUp: false)
         }
+        throttle?.cancel()
         // The shard first: whoever hears of it next looks where the session has lanes.
         shard.lost(self, wasUp: true)
         shard.core.onHome { [self] _ in session.lost(self, reason) }
@@ -265,5 +297,25 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
             guard isUp else { return }
             lane.close(.goAway, Refusal(code: .protocolViolation, text: violation.reason), as: .violation(violation))
         }
+    }
+}
+
+/// How fast a client may change its mappings: so many at once, and so many a second after that.
+private struct RequestRate {
+    private let burst: Int
+    /// When all that was asked for would be paid, monotonic nanoseconds.
+    private var paidAt: Int64 = 0
+
+    /// Nanoseconds for one.
+    private static let price: Int64 = 1_000_000
+
+    init(burst: Int) { self.burst = burst }
+
+    mutating func take(at now: Int64) { paidAt = max(paidAt, now) + Self.price }
+
+    /// Milliseconds until there is room for another.
+    func wait(at now: Int64) -> Int {
+        let ahead = paidAt - now - Int64(burst) * Self.price
+        return ahead <= 0 ? 0 : Int(ahead / 1_000_000) + 1
     }
 }

@@ -41,7 +41,7 @@ final class ServerSession: @unchecked Sendable {
         home.counters.sessions.add(1)
         home.counters.sessionsTotal.add(1)
         let protection = home.core.tunnelContext != nil ? "by TLS" : "not encrypted"
-        Log.info("client '\(clientID)' from \(peer) is in, \(protection)\(agent)")
+        home.logComing("client '\(clientID)' from \(peer) is in, \(protection)\(agent)")
         events.post(.sessionUp, clientID: clientID, address: peer.description)
     }
 
@@ -64,7 +64,7 @@ final class ServerSession: @unchecked Sendable {
         home.counters.sessions.add(-1)
         home.counters.mappings.add(-mappings.count)
         mappings.removeAll()
-        Log.info("client '\(clientID)' from \(peer) is gone: \(reason)")
+        home.logComing("client '\(clientID)' from \(peer) is gone: \(reason)")
         home.end(self)
         events.post(
             .sessionDown, code: reason.code, clientID: clientID, address: peer.description,
@@ -102,14 +102,14 @@ final class ServerSession: @unchecked Sendable {
             home.counters.mappings.add(1)
             let all = addresses.joined(separator: " ")
             lane.say(Mapped(id: map.id, address: all))
-            Log.info("client '\(clientID)': mapping '\(map.name)' is at \(all)")
+            home.logComing("client '\(clientID)': mapping '\(map.name)' is at \(all)")
             events.post(.mappingUp, clientID: clientID, name: map.name, address: addresses.first ?? "")
         }
     }
 
     private func refuse(_ map: Map, _ refusal: Refusal, on lane: ServerLane) {
         lane.say(MapRefused(id: map.id, code: refusal.code, text: refusal.text))
-        home.logPeer("client '\(clientID)': mapping '\(map.name)' refused: \(refusal.text)")
+        home.logRefusal("client '\(clientID)': mapping '\(map.name)' refused: \(refusal.text)")
         events.post(
             .mappingRefused, code: refusal.code == .taken ? .alreadyExists : .refused, clientID: clientID,
             name: map.name, reason: refusal.text)
@@ -122,7 +122,7 @@ final class ServerSession: @unchecked Sendable {
         }
         home.counters.mappings.add(-1)
         home.release(mapping.claim, by: self) { lane.say(.unmapped, unmap.payload) }
-        Log.info("client '\(clientID)': mapping '\(mapping.map.name)' removed")
+        home.logComing("client '\(clientID)': mapping '\(mapping.map.name)' removed")
         events.post(
             .mappingDown, clientID: clientID, name: mapping.map.name, reason: "removed by the client")
     }

@@ -48,18 +48,24 @@ enum Log {
     static func debug(_ text: @autoclosure () -> String) { write(.debug, text()) }
 }
 
-/// Lets one message through a second: strangers must not fill a disk. Confined to its loop.
+/// Lets so many messages through a second, one unless told otherwise: neither strangers nor peers may fill a disk.
+/// Confined to its loop.
 struct LogLimiter {
-    private var nextAt = Int64.min
+    private let most: Int
+    private var since: Int64?
+    private var admitted = 0
     private var held = 0
+
+    init(perSecond most: Int = 1) { self.most = most }
 
     /// How many were held back before this one; nil: hold this one back too.
     mutating func admit(now: Int64) -> Int? {
-        guard now >= nextAt else {
+        if now - (since ?? .min / 2) >= 1_000_000_000 { (since, admitted) = (now, 0) }
+        guard admitted < most else {
             held += 1
             return nil
         }
-        nextAt = now + 1_000_000_000
+        admitted += 1
         defer { held = 0 }
         return held
     }
