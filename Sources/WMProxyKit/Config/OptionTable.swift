@@ -282,8 +282,9 @@ extension Option {
             "The host name visitors ask for. Required for `http` and `https`, without meaning for `tcp` and `udp`."),
         Option(
             .mapping, "remote_addr", .endpointOrPort(host: "0.0.0.0"), "", .active,
-            "A public port of the mapping's own, for `tcp` and `udp`; port 0 lets the server choose one, which "
-                + "the client keeps for as long as it runs. A port alone means 0.0.0.0. Required for `udp`. Not set: `tcp` is on the server's `map_tcp_bind`."),
+            "A public port of the mapping's own, for `tcp` and `udp`; port 0 lets the server choose one, which the "
+                + "client keeps for as long as it runs. A port alone means 0.0.0.0. Required for `udp`. Not set: "
+                + "`tcp` is on the server's `map_tcp_bind`."),
         Option(
             .mapping, "udp_timeout", timeout, "60s", .active,
             "How long a visitor of mode `udp` may be silent before it is forgotten."),
