@@ -11,6 +11,9 @@ private final class Client: MuxOwner {
 
     init() { mux.acceptsStreams = true }
 
+    /// Streams and mux hold each other until the streams are closed.
+    deinit { mux.fail("the test is over") }
+
     func muxHasOutput() {}
     func muxReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {}
     func muxClosed(_ stream: MuxStream) {}
