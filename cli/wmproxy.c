@@ -57,12 +57,12 @@ static void log_stats(const wmp_stats *stats, void *user) {
     char line[768];
 
     snprintf(line, sizeof line,
-             "stats: sessions=%" PRIu64 " lanes=%" PRIu64 " mappings=%" PRIu64 " streams=%" PRIu64
+             "stats: sessions=%" PRIu64 " mappings=%" PRIu64 " lanes=%" PRIu64 " streams=%" PRIu64
              " visitors=%" PRIu64 " visitors_total=%" PRIu64 " refused=%" PRIu64
              " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " queued_bytes=%" PRIu64
              " http_requests=%" PRIu64 " http_errors=%" PRIu64 " reconnects=%" PRIu64 " connections=%" PRIu64
              " ports=%" PRIu64 " udp_visitors=%" PRIu64 " datagrams_dropped=%" PRIu64 " shed=%" PRIu64,
-             stats->sessions, stats->lanes, stats->mappings, stats->streams, stats->visitors, stats->visitors_total,
+             stats->sessions, stats->mappings, stats->lanes, stats->streams, stats->visitors, stats->visitors_total,
              stats->refused, stats->bytes_in, stats->bytes_out, stats->queued_bytes, stats->http_requests,
              stats->http_errors, stats->reconnects, stats->connections, stats->ports, stats->udp_visitors,
              stats->datagrams_dropped, stats->shed);

@@ -341,8 +341,17 @@ def test_two_mappings_cannot_have_the_same_port(
     with pytest.raises(wmproxy.AlreadyExistsError, match=address):
         other.add_mapping(udp(echo_udp, "three", remote=address))
     visit(client, "one").until_echoed(b"undisturbed")
-    # TCP has ports of its own.
-    other.add_mapping(name="four", mode="tcp", local_addr="127.0.0.1:1", remote_addr=address)
+    assert server.stats().ports == 1
+
+
+def test_a_port_of_tcp_is_not_one_of_udp(
+    start_server: Any, start_client: Any, echo_udp: EchoUDP, visit: Callable[..., Visitor]
+) -> None:
+    server = start_server()
+    # TCP first: a number that is free for TCP may be that of somebody's connection by the next moment.
+    tcp = {"name": "tcp", "mode": "tcp", "local_addr": "127.0.0.1:1", "remote_addr": "127.0.0.1:0"}
+    address = start_client(server, tcp).mapping_address("tcp")
+    visit(start_client(server, udp(echo_udp, remote=address))).until_echoed(b"hello")
     assert server.stats().ports == 2
 
 
