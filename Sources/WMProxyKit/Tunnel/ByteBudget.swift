@@ -62,6 +62,9 @@ struct Holding: ~Copyable {
 
     deinit { if bytes != 0 { _ = budget?.hold(-bytes) } }
 
+    /// What of it is on the account of `budget`, or of one within that.
+    func bytes(within budget: ByteBudget) -> Int { self.budget?.belongs(to: budget) == true ? bytes : 0 }
+
     /// Returns the budget that this exceeds.
     mutating func set(to count: Int) -> ByteBudget? {
         guard count != bytes else { return nil }

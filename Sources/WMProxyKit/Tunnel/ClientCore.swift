@@ -102,11 +102,6 @@ final class ClientCore: @unchecked Sendable {
         }
     }
 
-    /// Runs `body` on `loop`: at once if that is this one.
-    func on(_ loop: Loop, _ body: @escaping () -> Void) {
-        if loop.isCurrent { body() } else { loop.submit(body) }
-    }
-
     // MARK: Lanes
 
     @discardableResult
@@ -162,7 +157,7 @@ final class ClientCore: @unchecked Sendable {
             lane.upSince = loop.now
             state = .up(session)
             Log.debug("\(session.lanes.count) lanes to \(options.server)")
-        default: on(lane.loop) { lane.retire(Self.farewell) }
+        default: lane.loop.run { lane.retire(Self.farewell) }
         }
     }
 
@@ -237,7 +232,7 @@ final class ClientCore: @unchecked Sendable {
     private func sessionLost(_ reason: LaneLoss) {
         guard case .up(let session) = state else { return }
         sessionEnded(TunnelError(reason.code ?? .closed, "the session with \(options.server) is lost: \(reason)"))
-        for lane in session.lanes + session.joining { on(lane.loop) { lane.cut(Self.farewell) } }
+        for lane in session.lanes + session.joining { lane.loop.run { lane.cut(Self.farewell) } }
         // One that logs us in and drops us at once is no better than one that does not answer.
         if loop.now - session.since > Self.stableAfter { backoff.reset() }
         retryTimer?.set(after: backoff.next(now: loop.now))
@@ -249,7 +244,7 @@ final class ClientCore: @unchecked Sendable {
         Log.info("the server says farewell: \(refusal.text)")
         sessionEnded(TunnelError(.closed, "the server at \(options.server) goes away: \(refusal.text)"))
         let farewell = Refusal(code: .shuttingDown, text: "the server goes away")
-        for lane in session.lanes + session.joining { on(lane.loop) { lane.retire(farewell) } }
+        for lane in session.lanes + session.joining { lane.loop.run { lane.retire(farewell) } }
         backoff.reset()
         retryTimer?.set(after: backoff.next(now: loop.now))
     }
@@ -259,7 +254,7 @@ final class ClientCore: @unchecked Sendable {
         counters.sessions.add(-1)
         laneTimer?.unset()
         offerTimer?.unset()
-        changeOffers { $0.sessionEnded() }
+        for id in offers.sessionEnded() { setTarget(id) }
         board.setDown(error)
         events.post(
             .sessionDown, code: error.code, clientID: clientID, address: "\(options.server)", reason: error.message)
@@ -286,7 +281,7 @@ final class ClientCore: @unchecked Sendable {
     /// On the session's first lane.
     private func say(_ message: some Message & Sendable) {
         guard case .up(let session) = state, let lane = session.lanes.first else { return }
-        on(lane.loop) { lane.say(message) }
+        lane.loop.run { lane.say(message) }
     }
 
     private func sayAll() {
@@ -294,17 +289,10 @@ final class ClientCore: @unchecked Sendable {
         for unmap in offers.removed { say(unmap) }
     }
 
-    /// What is no longer offered is no longer dialled either.
-    private func changeOffers<R>(_ change: (inout ClientOffers) -> R) -> R {
-        let before = Set(offers.targets.keys)
-        let result = change(&offers)
-        for id in before.subtracting(offers.targets.keys) { setTarget(id) }
-        return result
-    }
-
+    /// What is offered is dialled, and what no longer is no longer.
     private func setTarget(_ id: UInt32) {
-        let target = offers.targets[id]
-        for lane in lanes.values { on(lane.loop) { lane.setTarget(id, target) } }
+        let target = offers.target(id)
+        for lane in lanes.values { lane.loop.run { lane.setTarget(id, target) } }
     }
 
     /// Any thread. Then `board` tells how it went.
@@ -332,12 +320,14 @@ final class ClientCore: @unchecked Sendable {
     private func remove(_ name: String) {
         var isUp = false
         if case .up = state { isUp = true }
-        let unmap = changeOffers { $0.remove(name, isUp: isUp) }
+        let (gone, unmap) = offers.remove(name, isUp: isUp)
+        if let gone { setTarget(gone) }
         if let unmap { say(unmap) }
     }
 
     private func unmapped(_ id: UInt32) {
-        changeOffers { $0.unmapped(id) }
+        offers.unmapped(id)
+        setTarget(id)
         if drained != nil, offers.removed.isEmpty { leaveForGood() }
     }
 
@@ -349,10 +339,7 @@ final class ClientCore: @unchecked Sendable {
         guard budget.beginShedding() else { return }
         // Later: the caller may be deep inside the one that has to go.
         loop.submit { [self] in
-            Shedding(Array(lanes.values), budget)
-                .run(
-                    on: { [self] lane, body in on(lane.loop) { body(lane) } }, home: { [self] in on(loop, $0) },
-                    most: \.mostHeld, cut: { $0.cutOffGreediest() }, again: { [self] in shed(budget) })
+            Shedding(Array(lanes.values), budget, on: loop) { [self] in shed(budget) }.run()
         }
     }
 
@@ -408,13 +395,13 @@ final class ClientCore: @unchecked Sendable {
 
     /// Lanes close when their streams have ended.
     private func leaveForGood() {
-        for lane in lanes.values { on(lane.loop) { lane.retire(Self.farewell) } }
+        for lane in lanes.values { lane.loop.run { lane.retire(Self.farewell) } }
         checkStopped()
     }
 
     /// The time is over: whatever is left is reset.
     private func cut() {
-        for lane in lanes.values { on(lane.loop) { lane.cut(Self.farewell) } }
+        for lane in lanes.values { lane.loop.run { lane.cut(Self.farewell) } }
         checkStopped()
     }
 

@@ -5,7 +5,7 @@ import WMPWire
 ///
 /// @unchecked Sendable: confined to its loop, but for `loop` and `joining`. What the session has to hear goes to the
 /// core's loop.
-final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
+final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     /// What happens on a lane, for its session.
     enum News: Sendable {
         case up(Welcome)
@@ -70,7 +70,7 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private var options: ClientOptions { core.options }
 
-    private func tell(_ news: News) { core.on(core.loop) { [core] in core.heard(news, from: self) } }
+    private func tell(_ news: News) { core.loop.run { [core] in core.heard(news, from: self) } }
 
     // MARK: Connecting
 
@@ -314,9 +314,7 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
 
     private func note(_ error: ConnectionError, of target: Target) {
         counters.refused.add(1)
-        guard let held = dialFailures.admit(now: loop.now) else { return }
-        Log.warning(
-            "mapping '\(target.name)': \(target.address): \(error)\(held == 0 ? "" : " (and \(held) more like it)")")
+        dialFailures.log(.warning, at: loop.now, "mapping '\(target.name)': \(target.address): \(error)")
     }
 
     func laneClosed(_ stream: MuxStream) {
@@ -332,14 +330,14 @@ final class ClientLane: LaneOwner, PipeOwner, @unchecked Sendable {
 
     func shed(_ budget: ByteBudget) { core.shed(budget) }
 
-    private var greediest: PipeStream? { pipes.values.max { $0.held.bytes < $1.held.bytes } }
+    private func greediest(within budget: ByteBudget) -> PipeStream? {
+        pipes.values.max { $0.held.bytes(within: budget) < $1.held.bytes(within: budget) }
+    }
 
-    /// The most that waits for one connection to a service.
-    var mostHeld: Int { greediest?.held.bytes ?? 0 }
+    func mostHeld(within budget: ByteBudget) -> Int { greediest(within: budget)?.held.bytes(within: budget) ?? 0 }
 
-    /// Cuts off the connection for which most waits.
-    func cutOffGreediest() {
-        guard let pipe = greediest, pipe.held.bytes > 0 else { return }
+    func cutOffGreediest(within budget: ByteBudget) {
+        guard let pipe = greediest(within: budget), pipe.held.bytes > 0 else { return }
         counters.shed.add(1)
         Log.warning("a connection to a service for which \(pipe.held.bytes) bytes waited is cut off")
         pipe.giveUp()

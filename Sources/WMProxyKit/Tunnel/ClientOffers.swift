@@ -55,11 +55,13 @@ struct ClientOffers {
     }
 
     /// The services that streams are for.
-    var targets: [UInt32: ClientLane.Target] {
-        offers.compactMapValues { offer in
-            offer.options.localAddr.map {
-                ClientLane.Target(name: offer.options.name, address: $0, isUDP: offer.options.mode == .udp)
-            }
+    var targets: [UInt32: ClientLane.Target] { offers.compactMapValues(Self.target) }
+
+    func target(_ id: UInt32) -> ClientLane.Target? { offers[id].flatMap(Self.target) }
+
+    private static func target(_ offer: Offer) -> ClientLane.Target? {
+        offer.options.localAddr.map {
+            ClientLane.Target(name: offer.options.name, address: $0, isUDP: offer.options.mode == .udp)
         }
     }
 
@@ -71,21 +73,21 @@ struct ClientOffers {
         return lastID
     }
 
-    /// Returns what to tell the server, if it knows of the mapping.
-    mutating func remove(_ name: String, isUp: Bool) -> Unmap? {
+    /// Returns the mapping's number if it is gone at once, or else what to tell the server; nothing if there is none.
+    mutating func remove(_ name: String, isUp: Bool) -> (gone: UInt32?, unmap: Unmap?) {
         guard let (id, offer) = offers.first(where: { $0.value.options.name == name }) else {
             board.set(name, nil)
-            return nil
+            return (nil, nil)
         }
-        guard offer.state != .removing else { return nil }
+        guard offer.state != .removing else { return (nil, nil) }
         // Also while the server's answer to the MAP is on its way.
         guard isUp, offer.state != .refused else {
             forget(id)
-            return nil
+            return (id, nil)
         }
         if offer.state == .up { counters.mappings.add(-1) }
         offers[id]?.state = .removing
-        return Unmap(id: id)
+        return (nil, Unmap(id: id))
     }
 
     // MARK: What the server says
@@ -126,12 +128,14 @@ struct ClientOffers {
         events.post(.mappingDown, clientID: clientID, name: name, reason: "removed")
     }
 
-    /// The server has forgotten everything.
-    mutating func sessionEnded() {
+    /// The server has forgotten everything. Returns the mappings that are gone.
+    mutating func sessionEnded() -> [UInt32] {
+        let removed = removed.map(\.id)
         for (id, offer) in offers {
             if offer.state == .up { counters.mappings.add(-1) }
             // What the host has taken back is not offered again.
             if offer.state == .removing { forget(id) } else { offers[id]?.state = .pending }
         }
+        return removed
     }
 }

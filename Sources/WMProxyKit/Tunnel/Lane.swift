@@ -69,8 +69,6 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     /// While data flows, the round trip is measured after so many bytes, and at most so often (nanoseconds).
     private static let measureAfter = 256 * 1024
     private static let measureInterval: Int64 = 50_000_000
-    /// No answer is believed to have taken longer, nanoseconds: windows follow the round trip.
-    private static let longestRoundTrip: Int64 = 2_000_000_000
     /// For the last bytes to go out after the end, milliseconds.
     private static let farewellTimeout = 5000
 
@@ -132,7 +130,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private func receivePong(_ number: UInt64) {
         guard let sentAt = pingSentAt, number == UInt64(bitPattern: sentAt) else { return }
         pingSentAt = nil
-        mux.roundTrip = roundTrips.add(min(max(loop.now - sentAt, 1), Self.longestRoundTrip), at: loop.now)
+        mux.roundTrip = roundTrips.add(max(loop.now - sentAt, 1), at: loop.now)
     }
 
     // MARK: Moving

@@ -4,8 +4,8 @@ import WMPWire
 
 /// A running server: its edges, a shard on each of its loops, and a home on the first.
 ///
-/// @unchecked Sendable: what is set up in `init` never changes; `listeners`, `lastShard` and `arrivals` are confined to
-/// the first loop.
+/// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `arrivals` are confined to the first
+/// loop.
 final class ServerCore: @unchecked Sendable {
     let options: ServerOptions
     let engine: TunnelEngine
@@ -22,8 +22,6 @@ final class ServerCore: @unchecked Sendable {
     private let connectionCount = SharedCount()
     private let loginCount = SharedCount()
     private var listeners: [String: Listener] = [:]
-    /// The shard that the last connection of a listener went to.
-    private var lastShard: [String: Int] = [:]
     private var arrivals = ArrivalRate()
     /// Itself, from `start` to the end of `stop`: a server runs whether or not anybody holds it.
     private var whileRunning: ServerCore?
@@ -116,8 +114,12 @@ final class ServerCore: @unchecked Sendable {
         if name == "map_tcp_bind" {
             return try accept(on: listener, named: name) { [unowned self] in home.route(of: .tcpEdge) }
         }
+        var last = 0
         try listener.start(
-            onAccept: { [unowned self] in accepted(name, $0, $1) },
+            onAccept: { [unowned self] fd, peer in
+                last = (last + 1) % shards.count
+                accepted(name, fd, peer, shards[last])
+            },
             onExhausted: { [unowned self] in logExhausted(name, $0) })
     }
 
@@ -138,11 +140,9 @@ final class ServerCore: @unchecked Sendable {
     ]
 
     /// On the first loop: a connection has come; its shard takes it from here.
-    private func accepted(_ name: String, _ fd: Int32, _ peer: SocketAddress) {
+    private func accepted(_ name: String, _ fd: Int32, _ peer: SocketAddress, _ shard: ServerShard) {
         guard admitsConnection(name, fd, peer) else { return }
-        let next = (lastShard[name, default: 0] + 1) % shards.count
-        lastShard[name] = next
-        on(shards[next]) { shard in
+        on(shard) { shard in
             switch name {
             case "bind_addr": shard.adoptTunnel(fd, peer)
             case "map_https_bind": shard.adoptHTTP(fd, peer, secure: true)
@@ -200,8 +200,7 @@ final class ServerCore: @unchecked Sendable {
 
     /// Runs `body` on the shard's loop: at once if that is this one.
     func on(_ shard: ServerShard, _ body: @escaping (ServerShard) -> Void) {
-        guard !shard.loop.isCurrent else { return body(shard) }
-        shard.loop.submit { [self] in withExtendedLifetime(self) { body(shard) } }
+        shard.loop.run { [self] in withExtendedLifetime(self) { body(shard) } }
     }
 
     /// Runs `body` on the first loop.
@@ -222,8 +221,7 @@ final class ServerCore: @unchecked Sendable {
 
     /// What strangers do is logged once a second and shard, and how much was not.
     func logStranger(_ shard: ServerShard, _ text: @autoclosure () -> String) {
-        guard let held = shard.strangers.admit(now: shard.loop.now) else { return }
-        Log.warning(held == 0 ? text() : "\(text()) (and \(held) more like it)")
+        shard.strangers.log(.warning, at: shard.loop.now, text())
     }
 
     /// Where visitors reach it: the first for programs, all for people.
@@ -247,11 +245,7 @@ final class ServerCore: @unchecked Sendable {
         guard budget.beginShedding() else { return }
         // Later: the caller may be deep inside the one that has to go.
         homeLoop.submit { [self] in
-            Shedding(shards, budget)
-                .run(
-                    on: { [self] shard, body in on(shard, body) }, home: { [self] body in onHome { _ in body() } },
-                    most: { $0.mostHeld(within: budget) }, cut: { $0.cutOffGreediest(within: budget) },
-                    again: { [self] in shed(budget) })
+            Shedding(shards, budget, on: homeLoop) { [self] in shed(budget) }.run()
         }
     }
 

@@ -91,14 +91,12 @@ final class ServerHome: @unchecked Sendable {
 
     /// What is refused to a peer is logged once a second.
     func logRefusal(_ text: @autoclosure () -> String) {
-        guard let held = refusals.admit(now: loop.now) else { return }
-        Log.warning(held == 0 ? text() : "\(text()) (and \(held) more like it)")
+        refusals.log(.warning, at: loop.now, text())
     }
 
     /// Sessions and mappings that come and go: as many lines as a restart takes, and not as many as a peer likes.
     func logComing(_ text: @autoclosure () -> String) {
-        guard let held = comings.admit(now: loop.now) else { return }
-        Log.info(held == 0 ? text() : "\(text()) (and \(held) lines like it before)")
+        comings.log(.info, at: loop.now, text())
     }
 
     // MARK: Claims

@@ -4,7 +4,7 @@ import WMPWire
 /// A server's part on one loop: the lanes, visitors and routes there.
 ///
 /// @unchecked Sendable: confined to `loop`, but for `core`, `index` and `counters`.
-final class ServerShard: PipeOwner, @unchecked Sendable {
+final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     /// The core owns the shards. What runs here for it, its jobs, keep it alive meanwhile.
     unowned let core: ServerCore
     let index: Int
@@ -170,24 +170,22 @@ final class ServerShard: PipeOwner, @unchecked Sendable {
     func shed(_ budget: ByteBudget) { core.shed(budget) }
 
     private func greediest(within budget: ByteBudget) -> (pipe: PipeStream?, visitor: HTTPVisitor?, bytes: Int) {
-        let pipe = pipes.values.filter { $0.held.budget?.belongs(to: budget) == true }
-            .max { $0.held.bytes < $1.held.bytes }
-        let visitor = visitors.values.filter { $0.held.budget?.belongs(to: budget) == true }
-            .max { $0.held.bytes < $1.held.bytes }
-        return (pipe, visitor, max(pipe?.held.bytes ?? 0, visitor?.held.bytes ?? 0))
+        let pipe = pipes.values.max { $0.held.bytes(within: budget) < $1.held.bytes(within: budget) }
+        let visitor = visitors.values.max { $0.held.bytes(within: budget) < $1.held.bytes(within: budget) }
+        let held = (pipe?.held.bytes(within: budget) ?? 0, visitor?.held.bytes(within: budget) ?? 0)
+        return held.0 >= held.1 ? (pipe, nil, held.0) : (nil, visitor, held.1)
     }
 
-    /// The most that waits for one visitor.
     func mostHeld(within budget: ByteBudget) -> Int { greediest(within: budget).bytes }
 
-    /// Cuts off the visitor for whom most waits; the others go on.
     func cutOffGreediest(within budget: ByteBudget) {
         let (pipe, visitor, bytes) = greediest(within: budget)
         guard bytes > 0 else { return }
         counters.shed.add(1)
         core.logStranger(
             self, "a visitor for whom \(bytes) bytes waited is cut off: \(budget.current) bytes wait for slow readers")
-        if let pipe, pipe.held.bytes == bytes { pipe.giveUp() } else { visitor?.close() }
+        pipe?.giveUp()
+        visitor?.close()
     }
 
     // MARK: The end

@@ -1,42 +1,50 @@
-/// Finds, on several loops, the one place where most waits, and has it cut off.
-///
-/// Confined to the first loop, but for what `on` and `cut` do.
-final class Shedding<Place>: @unchecked Sendable {
-    private let places: [Place]
-    private let budget: ByteBudget
-    private var unanswered: Int
-    private var best: (place: Place, bytes: Int)?
+import WMPIO
 
-    init(_ places: [Place], _ budget: ByteBudget) {
-        (self.places, self.budget, unanswered) = (places, budget, places.count)
+/// A part of a server or client, on one loop, with those for whom something waits in memory.
+protocol Sheddable: AnyObject, Sendable {
+    var loop: Loop { get }
+    /// The most that waits for one of them on the account of `budget`, bytes. On `loop`.
+    func mostHeld(within budget: ByteBudget) -> Int
+    /// Cuts that one off; the others go on. On `loop`.
+    func cutOffGreediest(within budget: ByteBudget)
+}
+
+/// Finds, on several loops, the one for whom most waits, and has him cut off.
+///
+/// @unchecked Sendable: confined to `home`.
+final class Shedding: @unchecked Sendable {
+    private let places: [any Sheddable]
+    private let budget: ByteBudget
+    private let home: Loop
+    /// Begins anew, if that was not enough. Keeps whoever the places belong to.
+    private let again: () -> Void
+    private var unanswered: Int
+    private var best: (place: any Sheddable, bytes: Int)?
+
+    init(_ places: [any Sheddable], _ budget: ByteBudget, on home: Loop, again: @escaping () -> Void) {
+        (self.places, self.budget, self.home, self.again) = (places, budget, home, again)
+        unanswered = places.count
     }
 
-    /// - Parameters:
-    ///   - on: runs something on a place's loop.
-    ///   - home: runs something on the first loop.
-    ///   - most: the most that waits for one at a place, bytes.
-    ///   - cut: cuts that one off.
-    ///   - again: begins anew; called when that was not enough.
-    func run(
-        on: @escaping (Place, @escaping (Place) -> Void) -> Void, home: @escaping (@escaping () -> Void) -> Void,
-        most: @escaping (Place) -> Int, cut: @escaping (Place) -> Void, again: @escaping () -> Void
-    ) {
+    func run() {
         guard !places.isEmpty else { return budget.endShedding() }
         for place in places {
-            on(place) { place in
-                let bytes = most(place)
-                home { [self] in
-                    unanswered -= 1
-                    if bytes > best?.bytes ?? 0 { best = (place, bytes) }
-                    guard unanswered == 0 else { return }
-                    guard let best else { return budget.endShedding() }
-                    on(best.place) { [budget] place in
-                        cut(place)
-                        budget.endShedding()
-                        if budget.isExceeded { again() }
-                    }
-                }
+            place.loop.run { [self] in
+                let bytes = place.mostHeld(within: budget)
+                home.run { [self] in heard(bytes, from: place) }
             }
+        }
+    }
+
+    private func heard(_ bytes: Int, from place: any Sheddable) {
+        unanswered -= 1
+        if bytes > best?.bytes ?? 0 { best = (place, bytes) }
+        guard unanswered == 0 else { return }
+        guard let place = best?.place else { return budget.endShedding() }
+        place.loop.run { [self] in
+            place.cutOffGreediest(within: budget)
+            budget.endShedding()
+            if budget.isExceeded { again() }
         }
     }
 }

@@ -58,8 +58,14 @@ struct LogLimiter {
 
     init(perSecond most: Int = 1) { self.most = most }
 
+    /// Logs `text`, with how many were held back before it, or holds it back.
+    mutating func log(_ level: LogLevel, at now: Int64, _ text: @autoclosure () -> String) {
+        guard let held = admit(now: now) else { return }
+        Log.write(level, held == 0 ? text() : "\(text()) (and \(held) more like it)")
+    }
+
     /// How many were held back before this one; nil: hold this one back too.
-    mutating func admit(now: Int64) -> Int? {
+    private mutating func admit(now: Int64) -> Int? {
         if now - (since ?? .min / 2) >= 1_000_000_000 { (since, admitted) = (now, 0) }
         guard admitted < most else {
             held += 1

@@ -127,6 +127,11 @@ package final class Loop: @unchecked Sendable {
         return isOpen
     }
 
+    /// Runs `job` at once if this is the loop's thread; otherwise submits it.
+    package func run(_ job: @escaping () -> Void) {
+        if isCurrent { job() } else { submit(job) }
+    }
+
     /// Ends the thread after the turn in progress and waits for it, at most `milliseconds`. false: it was not in time.
     package func stop(within milliseconds: Int32) -> Bool {
         submit { self.isRunning = false }

@@ -162,21 +162,13 @@ package final class Mux {
 
     // MARK: Sending
 
-    /// Frames the data that stands behind the header room at the output's tail.
+    /// Frames what stands behind the header room at the output's tail: data, and what has to stay behind data.
     @inline(__always)
-    func commitData(_ stream: UInt32, length: Int) {
+    func commitFrame(_ type: FrameType, stream: UInt32, length: Int = 0) {
         let room = output.reserve(FrameHeader.size + length)
-        FrameHeader(length: length, type: .data, stream: stream).write(to: room)
+        FrameHeader(length: length, type: type, stream: stream).write(to: room)
         let wasEmpty = !hasOutput
         output.commit(FrameHeader.size + length)
-        if wasEmpty { owner?.muxHasOutput() }
-    }
-
-    /// An end, behind the data it ends.
-    func writeEnd(_ stream: UInt32) {
-        let wasEmpty = !hasOutput
-        FrameHeader(length: 0, type: .end, stream: stream).write(to: output.reserve(FrameHeader.size))
-        output.commit(FrameHeader.size)
         if wasEmpty { owner?.muxHasOutput() }
     }
 
@@ -185,14 +177,11 @@ package final class Mux {
 
     /// The last frame of the lane, behind all data.
     package func writeLast(_ type: FrameType, payload: [UInt8]) {
-        let wasEmpty = !hasOutput
         let room = output.reserve(FrameHeader.size + payload.count)
-        FrameHeader(length: payload.count, type: type, stream: 0).write(to: room)
         payload.withUnsafeBytes {
             UnsafeMutableRawBufferPointer(rebasing: room[FrameHeader.size...]).copyMemory(from: $0)
         }
-        output.commit(FrameHeader.size + payload.count)
-        if wasEmpty { owner?.muxHasOutput() }
+        commitFrame(type, stream: 0, length: payload.count)
     }
 
     private func writeControl(

@@ -83,7 +83,7 @@ open class MuxStream {
         guard let mux, size > 0 else { return }
         sendWindow.use(size)
         sentInTurn &+= size
-        mux.commitData(id, length: size)
+        mux.commitFrame(.data, stream: id, length: size)
     }
 
     /// Sends as much of `bytes` as `sendable` allows and returns how much that was.
@@ -103,7 +103,7 @@ open class MuxStream {
     package final func sendEnd() {
         guard let mux, !hasSentEnd else { return }
         hasSentEnd = true
-        mux.writeEnd(id)
+        mux.commitFrame(.end, stream: id)
         if hasReceivedEnd { mux.forget(self) }
     }
 
@@ -138,9 +138,6 @@ open class MuxStream {
         widened += more
         return receiveWindow.widen(to: receiveWindow.size + more)
     }
-
-    /// What the other side may send ahead.
-    package final var windowSize: Int { receiveWindow.size }
 
     /// Accepts a stream the other side has opened.
     package final func sendOpened() {

@@ -25,10 +25,10 @@ package struct WindowGrowth {
         }
         passed &+= count
         let elapsed = now - begin
-        guard roundTrip > 0, elapsed >= roundTrip + Self.turn else { return nil }
+        let path = min(roundTrip, Self.longest) + Self.turn
+        guard roundTrip > 0, elapsed >= path else { return nil }
         // In microseconds, and of no more than 2⁴⁰ bytes: the product has room in 63 bits.
-        let path = Int64(min(roundTrip + Self.turn, Self.longest)) / 1000
-        let width = 2 * Int64(min(passed, 1 << 40)) * path / (elapsed / 1000)
+        let width = 2 * Int64(min(passed, 1 << 40)) * (path / 1000) / (elapsed / 1000)
         since = now
         passed = 0
         return Int(min(width, Int64(ProtocolLimits.maxWindow)))
