@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -204,6 +205,11 @@ static int64_t clock_ns(clockid_t clock) {
 }
 
 int wmps_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
+
+int wmps_unacknowledged(int fd) {
+    int count = 0;
+    return ioctl(fd, TIOCOUTQ, &count) == 0 && count > 0 ? count : 0;
+}
 
 void wmps_trim_memory(void) {
 #ifdef __GLIBC__

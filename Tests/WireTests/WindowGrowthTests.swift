@@ -43,6 +43,18 @@ struct WindowGrowthTests {
         #expect(widest > 150_000 && widest < 250_000)
     }
 
+    @Test("is for what the reader took, not for what the system's buffers took for it")
+    func buffers() {
+        var growth = WindowGrowth()
+        _ = growth.passedOn(0, at: 1, roundTrip: millisecond)
+        // 4 MB go into buffers at once, of which the reader takes 100 KB: room for twice that is more than enough.
+        let stalled = growth.passedOn(4_000_000, at: 1 + 2 * millisecond, roundTrip: millisecond, unread: 3_900_000)
+        #expect(stalled.map { $0 <= 200_000 } == true)
+        // Now it takes 4 MB in the same time, and the buffers stay full.
+        let reading = growth.passedOn(4_000_000, at: 1 + 4 * millisecond, roundTrip: millisecond, unread: 3_900_000)
+        #expect(reading.map { $0 >= 7_900_000 } == true)
+    }
+
     @Test("is nothing before a round trip was measured, nor beyond the longest window")
     func bounds() {
         var growth = WindowGrowth()

@@ -69,6 +69,8 @@ int64_t wmps_monotonic_ns(void);
 
 /* Another descriptor of the same file, closed on exec. */
 int wmps_duplicate(int fd);
+/* Bytes that a TCP socket has taken and the peer has not acknowledged; 0 if it cannot tell. */
+int wmps_unacknowledged(int fd);
 
 /* Gives the allocator's free memory back to the system. */
 void wmps_trim_memory(void);

@@ -7,9 +7,7 @@ import WMPWire
 /// Nothing waits here: a datagram that finds no room or no credit is dropped, as the network would. Confined to its
 /// loop.
 final class DatagramStream: MuxStream {
-    enum Side { case visitor, service }
-
-    private let side: Side
+    private let side: TunnelSide
     private let counters: Counters
     private var reader = DatagramReader()
     /// Called once, when the mux knows the stream.
@@ -25,7 +23,7 @@ final class DatagramStream: MuxStream {
     /// Datagrams that wait for `onDatagram`.
     private static let mostEarly = 8
 
-    init(id: UInt32, mux: Mux, side: Side, counters: Counters) {
+    init(id: UInt32, mux: Mux, side: TunnelSide, counters: Counters) {
         (self.side, self.counters) = (side, counters)
         super.init(id: id, mux: mux)
     }
@@ -44,18 +42,14 @@ final class DatagramStream: MuxStream {
         }
         commitData(DatagramWriter.write(datagram, to: prepareData(size)))
         rest()
-        if side == .visitor { counters.bytesIn.add(datagram.count) } else { counters.bytesOut.add(datagram.count) }
+        counters.addIntoTunnel(datagram.count, at: side)
     }
 
     override func receive(_ bytes: UnsafeRawBufferPointer) {
         var rest = bytes
         do throws(ProtocolViolation) {
             while !isClosed, let datagram = try reader.next(in: &rest) {
-                if side == .visitor {
-                    counters.bytesOut.add(datagram.count)
-                } else {
-                    counters.bytesIn.add(datagram.count)
-                }
+                counters.addOutOfTunnel(datagram.count, at: side)
                 if let onDatagram {
                     onDatagram(datagram)
                 } else if early.count < Self.mostEarly {

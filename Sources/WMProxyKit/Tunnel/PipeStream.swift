@@ -14,16 +14,13 @@ protocol PipeOwner: AnyObject {
 /// socket. Bytes wait here only while the socket takes none, and then no more than the stream's window. Each direction
 /// ends by itself; a reset of one side is a reset of the other. Confined to its loop.
 final class PipeStream: MuxStream, ConnectionHandler {
-    /// Which side of the tunnel this end is on, for the counters.
-    enum Side { case visitor, service }
-
     private(set) var connection: Connection?
-    private let side: Side
+    private let side: TunnelSide
     private let counters: Counters
     /// Until the pipe is over; the owner has the pipe in its table as long.
     private var owner: (any PipeOwner)?
     /// Received, not yet taken by the socket.
-    private var pending = ByteBuffer()
+    private var pending = ByteQueue()
     /// What waits in `pending`, on its session's account.
     private(set) var held: Holding
     private var hasShutDown = false
@@ -37,7 +34,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
     /// For a reader's next bytes, after the stream has ended.
     private static let farewellTimeout = 30_000
 
-    init(id: UInt32, mux: Mux, side: Side, counters: Counters, budget: ByteBudget, owner: any PipeOwner) {
+    init(id: UInt32, mux: Mux, side: TunnelSide, counters: Counters, budget: ByteBudget, owner: any PipeOwner) {
         self.side = side
         self.counters = counters
         self.owner = owner
@@ -90,7 +87,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
             switch connection.read(into: prepareData(size)) {
             case .bytes(let count):
                 commitData(count)
-                countSent(count)
+                counters.addIntoTunnel(count, at: side)
                 budget -= min(budget, count)
             case .wouldBlock: return rest()
             case .end:
@@ -106,7 +103,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
     // MARK: Stream → connection
 
     override func receive(_ bytes: UnsafeRawBufferPointer) {
-        countReceived(bytes.count)
+        counters.addOutOfTunnel(bytes.count, at: side)
         var taken = 0
         if pending.isEmpty, let connection {
             switch connection.write(bytes) {
@@ -128,6 +125,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     func connectionWritable() { drain() }
 
+    override var unread: Int { connection?.unacknowledged ?? 0 }
+
     private func drain() {
         guard let connection else { return }
         while !pending.isEmpty {
@@ -142,7 +141,6 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 return fail()
             }
         }
-        pending.releaseIfEmpty()
         if hasReceivedEnd { shutDown() }
     }
 
@@ -195,9 +193,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
         dialer?.cancel()
         dialer = nil
         farewell?.cancel()
-        pending.consume(pending.count)
+        pending.removeAll()
         notePending()
-        pending.releaseIfEmpty()
         if let connection {
             self.connection = nil
             counters.visitors.add(-1)
@@ -206,13 +203,5 @@ final class PipeStream: MuxStream, ConnectionHandler {
         let owner = owner
         self.owner = nil
         owner?.pipeClosed(self)
-    }
-
-    private func countSent(_ count: Int) {
-        if side == .visitor { counters.bytesIn.add(count) } else { counters.bytesOut.add(count) }
-    }
-
-    private func countReceived(_ count: Int) {
-        if side == .visitor { counters.bytesOut.add(count) } else { counters.bytesIn.add(count) }
     }
 }

@@ -1,3 +1,4 @@
+import WMPIO
 import WMPWire
 
 /// A stream that carries the requests of one visitor, one after the other.
@@ -27,5 +28,6 @@ final class RequestStream: MuxStream {
     override func receiveReset(_ error: StreamError, _ explanation: String) {
         visitor?.upstreamReset(error, explanation)
     }
+    override var unread: Int { visitor?.connection.unacknowledged ?? 0 }
     override func canSend() { visitor?.upstreamCanSend() }
 }

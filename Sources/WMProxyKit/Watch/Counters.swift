@@ -44,7 +44,20 @@ final class Counters: Sendable {
     let httpErrors = Counter()
     let shed = Counter()
     let datagramsDropped = Counter()
+
+    /// Bytes that a stream took into the tunnel at `side`.
+    func addIntoTunnel(_ count: Int, at side: TunnelSide) {
+        if side == .visitor { bytesIn.add(count) } else { bytesOut.add(count) }
+    }
+
+    /// Bytes that came out of the tunnel at `side`.
+    func addOutOfTunnel(_ count: Int, at side: TunnelSide) {
+        if side == .visitor { bytesOut.add(count) } else { bytesIn.add(count) }
+    }
 }
+
+/// Where a stream leaves the tunnel: at the visitor, which is the server's side, or at the service, the client's.
+enum TunnelSide { case visitor, service }
 
 extension Statistics {
     /// The sum over the loops. Each number is right by itself; together they are of no single instant.

@@ -122,6 +122,9 @@ package enum System {
         try checked("fcntl") { wmps_duplicate(fd) }
     }
 
+    /// Bytes that a TCP socket has taken and the peer has not acknowledged (tcp(7), SIOCOUTQ).
+    static func unacknowledged(_ fd: Int32) -> Int { Int(wmps_unacknowledged(fd)) }
+
     package static func bind(_ fd: Int32, _ address: SocketAddress) throws(SystemError) {
         _ = try address.withSockAddr { pointer, length throws(SystemError) in
             try checked("bind") { Glibc.bind(fd, pointer, length) }

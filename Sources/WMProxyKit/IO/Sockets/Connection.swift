@@ -84,6 +84,9 @@ package final class Connection: Pollable, @unchecked Sendable {
     /// Held in memory because the peer reads slowly.
     package var queuedBytes: Int { sealed.count }
 
+    /// Bytes that the socket has taken and the peer's has not. A system call.
+    package var unacknowledged: Int { state == .closed ? 0 : System.unacknowledged(fd) }
+
     /// Begins to report to `handler`.
     package func start(_ handler: any ConnectionHandler) throws(SystemError) {
         self.handler = handler

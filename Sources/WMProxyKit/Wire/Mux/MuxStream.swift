@@ -44,6 +44,8 @@ open class MuxStream {
     open func receiveReset(_ error: StreamError, _ explanation: String) {}
     /// The other side has taken the stream.
     open func receiveOpened() {}
+    /// Bytes of `passedOn` that the reader has not taken yet.
+    open var unread: Int { 0 }
     /// There is credit and room again after `prepareData` or `send` had none.
     open func canSend() {}
 
@@ -126,7 +128,9 @@ open class MuxStream {
     package final func passedOn(_ count: Int, at now: Int64) {
         guard let mux, !hasReceivedEnd else { return }
         var increment = receiveWindow.consume(count)
-        if let width = growth.passedOn(count, at: now, roundTrip: mux.roundTrip) { increment += widen(to: width, mux) }
+        if let width = growth.passedOn(count, at: now, roundTrip: mux.roundTrip, unread: unread) {
+            increment += widen(to: width, mux)
+        }
         if increment > 0 { mux.write(.credit, stream: id, number: increment) }
     }
 

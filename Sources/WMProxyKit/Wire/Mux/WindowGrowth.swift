@@ -6,6 +6,8 @@
 package struct WindowGrowth {
     private var since: Int64?
     private var passed = 0
+    /// `unread` at `since`.
+    private var unreadBefore = 0
 
     /// Beside the path both sides' loops take their time, nanoseconds: on a fast path that is most of it
     /// (docs/decisions/0010).
@@ -16,9 +18,12 @@ package struct WindowGrowth {
     package init() {}
 
     /// `count` bytes were passed on at `now`. Returns the width that fits, once a round trip has passed. Times are
-    /// monotonic nanoseconds.
+    /// monotonic nanoseconds. `unread`, asked once in a round trip: bytes that were passed on and that the reader has
+    /// not taken. A system's buffers take a lot for a reader that takes nothing.
     @inline(__always)
-    package mutating func passedOn(_ count: Int, at now: Int64, roundTrip: Int64) -> Int? {
+    package mutating func passedOn(
+        _ count: Int, at now: Int64, roundTrip: Int64, unread: @autoclosure () -> Int = 0
+    ) -> Int? {
         guard let begin = since else {
             since = now
             return nil
@@ -28,9 +33,10 @@ package struct WindowGrowth {
         let path = min(roundTrip, Self.longest) + Self.turn
         guard roundTrip > 0, elapsed >= path else { return nil }
         // In microseconds, and of no more than 2⁴⁰ bytes: the product has room in 63 bits.
-        let width = 2 * Int64(min(passed, 1 << 40)) * (path / 1000) / (elapsed / 1000)
-        since = now
-        passed = 0
+        let unread = unread()
+        let taken = max(0, min(passed - unread + unreadBefore, 1 << 40))
+        let width = 2 * Int64(taken) * (path / 1000) / (elapsed / 1000)
+        (since, passed, unreadBefore) = (now, 0, unread)
         return Int(min(width, Int64(ProtocolLimits.maxWindow)))
     }
 }
