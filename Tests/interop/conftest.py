@@ -66,39 +66,29 @@ def start_client(stack: contextlib.ExitStack) -> Callable[..., wmproxy.Client]:
 @pytest.fixture
 def echo_http(stack: contextlib.ExitStack) -> Callable[..., EchoHTTP]:
     def start(name: str = "web") -> EchoHTTP:
-        service = EchoHTTP(name)
-        stack.callback(service.close)
-        return service
+        return stack.enter_context(contextlib.closing(EchoHTTP(name)))
 
     return start
 
 
 @pytest.fixture
 def echo_tcp(stack: contextlib.ExitStack) -> EchoTCP:
-    service = EchoTCP()
-    stack.callback(service.close)
-    return service
+    return stack.enter_context(contextlib.closing(EchoTCP()))
 
 
 @pytest.fixture
 def raw_service(stack: contextlib.ExitStack) -> RawService:
-    service = RawService()
-    stack.callback(service.close)
-    return service
+    return stack.enter_context(contextlib.closing(RawService()))
 
 
 @pytest.fixture
 def echo_udp(stack: contextlib.ExitStack) -> EchoUDP:
-    service = EchoUDP()
-    stack.callback(service.close)
-    return service
+    return stack.enter_context(contextlib.closing(EchoUDP()))
 
 
 @pytest.fixture
 def raw_udp(stack: contextlib.ExitStack) -> RawUDP:
-    service = RawUDP()
-    stack.callback(service.close)
-    return service
+    return stack.enter_context(contextlib.closing(RawUDP()))
 
 
 @pytest.fixture

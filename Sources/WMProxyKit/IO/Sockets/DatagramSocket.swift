@@ -77,17 +77,10 @@ package final class DatagramSocket: Pollable, @unchecked Sendable {
 
     package var isClosed: Bool { !isOpen }
 
-    /// Begins to report to `handler`, what has come meanwhile first. Keeps it until `leave` or `close`.
+    /// Begins to report to `handler`, what has come meanwhile first. Keeps it until `close`.
     package func start(_ handler: any DatagramHandler) throws(SystemError) {
         try loop.watch(fd, self)
         self.handler = handler
-    }
-
-    /// Reports nothing until the next `start`: what comes waits in the kernel, as far as there is room.
-    package func leave() {
-        guard isOpen, handler != nil else { return }
-        handler = nil
-        loop.unwatch(fd)
     }
 
     /// The same socket on another loop, whose thread goes on with it; this one is closed. What comes meanwhile waits in

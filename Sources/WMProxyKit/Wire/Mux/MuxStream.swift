@@ -128,7 +128,9 @@ open class MuxStream {
     package final func passedOn(_ count: Int, at now: Int64) {
         guard let mux, !hasReceivedEnd else { return }
         var increment = receiveWindow.consume(count)
-        if let width = growth.passedOn(count, at: now, roundTrip: mux.roundTrip, unread: unread) {
+        if let width = growth.passedOn(
+            count, of: receiveWindow.size, at: now, roundTrip: mux.roundTrip, unread: unread)
+        {
             increment += widen(to: width, mux)
         }
         if increment > 0 { mux.write(.credit, stream: id, number: increment) }

@@ -6,7 +6,7 @@
 package struct WindowGrowth {
     private var since: Int64?
     private var passed = 0
-    /// `unread` at `since`.
+    /// What was unread at `since`; 0 if nobody asked.
     private var unreadBefore = 0
 
     /// Beside the path both sides' loops take their time, nanoseconds: on a fast path that is most of it
@@ -17,12 +17,14 @@ package struct WindowGrowth {
 
     package init() {}
 
-    /// `count` bytes were passed on at `now`. Returns the width that fits, once a round trip has passed. Times are
-    /// monotonic nanoseconds. `unread`, asked once in a round trip: bytes that were passed on and that the reader has
-    /// not taken. A system's buffers take a lot for a reader that takes nothing.
+    /// `count` bytes were passed on at `now`, of a window of `width` bytes. Returns a greater width if that fits, once a
+    /// round trip has passed. Times are monotonic nanoseconds.
+    ///
+    /// `unread`: bytes that were passed on and that the reader has not taken, since a system's buffers take a lot for a
+    /// reader that takes nothing. Asked at most once in a round trip, and only where it decides.
     @inline(__always)
     package mutating func passedOn(
-        _ count: Int, at now: Int64, roundTrip: Int64, unread: @autoclosure () -> Int = 0
+        _ count: Int, of width: Int, at now: Int64, roundTrip: Int64, unread: @autoclosure () -> Int
     ) -> Int? {
         guard let begin = since else {
             since = now
@@ -32,11 +34,18 @@ package struct WindowGrowth {
         let elapsed = now - begin
         let path = min(roundTrip, Self.longest) + Self.turn
         guard roundTrip > 0, elapsed >= path else { return nil }
+        let before = unreadBefore
+        let most = Self.width(passed + before, path, elapsed)
+        unreadBefore = most > width ? unread() : 0
+        let fitting = Self.width(passed + before - unreadBefore, path, elapsed)
+        (since, passed) = (now, 0)
+        return fitting > width ? fitting : nil
+    }
+
+    /// Twice what passes in the time `path` where `count` bytes pass in the time `elapsed`.
+    private static func width(_ count: Int, _ path: Int64, _ elapsed: Int64) -> Int {
         // In microseconds, and of no more than 2⁴⁰ bytes: the product has room in 63 bits.
-        let unread = unread()
-        let taken = max(0, min(passed - unread + unreadBefore, 1 << 40))
-        let width = 2 * Int64(taken) * (path / 1000) / (elapsed / 1000)
-        (since, passed, unreadBefore) = (now, 0, unread)
+        let width = 2 * Int64(max(0, min(count, 1 << 40))) * (path / 1000) / (elapsed / 1000)
         return Int(min(width, Int64(ProtocolLimits.maxWindow)))
     }
 }
