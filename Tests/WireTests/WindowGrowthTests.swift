@@ -60,7 +60,9 @@ struct WindowGrowthTests {
     @Test("is nothing before a round trip was measured, nor beyond the longest window")
     func bounds() {
         var growth = WindowGrowth()
-        for tick in 1...100 { #expect(growth.passedOn(1 << 30, of: 0, at: Int64(tick) << 30, roundTrip: 0, unread: 0) == nil) }
+        for tick in 1...100 {
+            #expect(growth.passedOn(1 << 30, of: 0, at: Int64(tick) << 30, roundTrip: 0, unread: 0) == nil)
+        }
         var fast = WindowGrowth()
         _ = fast.passedOn(1, of: 0, at: 1, roundTrip: millisecond, unread: 0)
         let widest = fast.passedOn(1 << 40, of: 0, at: 10 * millisecond, roundTrip: millisecond, unread: 0)

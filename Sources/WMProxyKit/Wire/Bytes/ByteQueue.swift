@@ -1,7 +1,7 @@
 /// Bytes that wait for a slow reader, many of them perhaps: first in, first out, in chunks.
 ///
-/// Unlike a `ByteBuffer` it never moves what waits, nor needs room for twice as much while it grows: it costs what waits
-/// and one chunk. It owns no memory while it is empty. Not thread-safe: it lives where its owner lives.
+/// Unlike a `ByteBuffer` it never moves what waits, nor needs room for twice as much while it grows: it costs what
+/// waits and one chunk. It owns no memory while it is empty. Not thread-safe: it lives where its owner lives.
 package struct ByteQueue: ~Copyable {
     /// Stands at the start of a chunk's memory; the bytes come behind it.
     private struct Chunk {

@@ -17,8 +17,8 @@ package struct WindowGrowth {
 
     package init() {}
 
-    /// `count` bytes were passed on at `now`, of a window of `width` bytes. Returns a greater width if that fits, once a
-    /// round trip has passed. Times are monotonic nanoseconds.
+    /// `count` bytes were passed on at `now`, of a window of `width` bytes. Returns a greater width if that fits, once
+    /// a round trip has passed. Times are monotonic nanoseconds.
     ///
     /// `unread`: bytes that were passed on and that the reader has not taken, since a system's buffers take a lot for a
     /// reader that takes nothing. Asked at most once in a round trip, and only where it decides.
