@@ -116,13 +116,21 @@ enum {
     WMP_ENOFILES = -45,      /* out of file descriptors; retryable */
     WMP_ESYSTEM = -46,       /* another system call failed; the message names it and its errno */
 
-    /* -60 … -79: the other end says no. */
+    /* -60 … -69: the other end says no. */
     WMP_EAUTH = -60,     /* the login was refused: wrong secret, unknown user, or the server did not prove itself */
     WMP_EPROTOCOL = -61, /* the peer does not speak this protocol, or broke it */
     WMP_EVERSION = -62,  /* the peer speaks no version that this library speaks */
-    WMP_ETLS = -63,      /* the TLS handshake failed: certificate, name, version, or no TLS on the other side */
+    WMP_ETLS = -63,      /* the TLS handshake failed: version, or no TLS on the other side; certificates: see -70 */
     WMP_EREFUSED = -64,  /* the server does not allow it, or a limit is reached */
     WMP_ECLOSED = -65,   /* the connection was lost, or the handle is being stopped; retryable */
+
+    /* -70 … -79: it does so, or we do, for the sake of a certificate. Whose it is stands in the message. */
+    WMP_ECERTEXPIRED = -70,     /* its time is over */
+    WMP_ECERTNOTYETVALID = -71, /* its time has not begun, or a clock is wrong */
+    WMP_ECERTHOST = -72,        /* it is for another host */
+    WMP_ECERTAUTHORITY = -73,   /* no authority that is trusted has signed it */
+    WMP_ECERTFINGERPRINT = -74, /* its key is not the pinned one */
+    WMP_ECERTREQUIRED = -75,    /* the server wants one of the client, who showed none */
 
     /* -80 … -99: time. */
     WMP_ETIMEOUT = -80, /* not done within the time given; retryable */
@@ -275,7 +283,9 @@ enum {
     WMP_EVENT_MAPPING_DOWN = 6,    /* a mapping is gone. client_id; name; status and reason: why */
     WMP_EVENT_CONNECT_FAILED = 7,  /* client: could not connect or log in, and will try again. status and reason: why */
     WMP_EVENT_STOPPED = 8,         /* the server or client is being stopped; no other event follows */
-    WMP_EVENT_EVENTS_LOST = 9      /* the queue was full, and the oldest were dropped. reason: how many */
+    WMP_EVENT_EVENTS_LOST = 9,     /* the queue was full, and the oldest were dropped. reason: how many */
+    WMP_EVENT_LOGIN_FAILED = 10    /* server: who came to bind_addr did not get in; of many, some a second. address: the
+                                    * other end; status and reason: why */
 };
 
 /*
@@ -394,7 +404,7 @@ wmp_status wmp_client_start_file(wmp_engine *engine, const char *path, wmp_clien
  *
  * Returns WMP_OK, or WMP_AGAIN if timeout_ms is 0 and it is not ready.
  * Errors: WMP_EHANDLE; WMP_ETIMEOUT (the message has the reason of the last attempt); WMP_ECLOSED (it is being
- * stopped); at once, where waiting is of no use: WMP_EAUTH, WMP_EPROTOCOL, WMP_EVERSION, WMP_ETLS (the last attempt),
+ * stopped); at once, where waiting is of no use: WMP_EAUTH, WMP_EPROTOCOL, WMP_EVERSION, WMP_ETLS, WMP_ECERT… (the last attempt),
  * WMP_EREFUSED, WMP_EEXIST, WMP_EADDRINUSE, WMP_EADDRNOTAVAIL, WMP_EACCES (the server did not take a mapping; the
  * message says which and why, the others are up). In each case the client goes on trying.
  */

@@ -72,3 +72,65 @@ out:
     }
     return done;
 }
+
+/* The `index`th alternative name of a kind, as `wmpo_dns_name` has it. */
+static int alternative_name(const X509 *certificate, int kind, int index, char *name, size_t size) {
+    GENERAL_NAMES *all = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    int found = 0;
+    for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+        const GENERAL_NAME *one = sk_GENERAL_NAME_value(all, i);
+        if (one->type != kind || index-- > 0) continue;
+        size_t length = (size_t)ASN1_STRING_length(one->d.ia5);
+        const unsigned char *text = ASN1_STRING_get0_data(one->d.ia5);
+        found = -1;
+        if (length > 0 && length < size && !memchr(text, 0, length)) {
+            memcpy(name, text, length);
+            name[length] = 0;
+            found = 1;
+        }
+        break;
+    }
+    GENERAL_NAMES_free(all);
+    return found;
+}
+
+int wmpo_dns_name(const X509 *certificate, int index, char *name, size_t size) {
+    return alternative_name(certificate, GEN_DNS, index, name, size);
+}
+
+static int common_name(const X509 *certificate, char *name, size_t size) {
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    if (index < 0) return 0;
+    unsigned char *text = NULL;
+    int length = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)));
+    int found = length > 0 && (size_t)length < size && !memchr(text, 0, (size_t)length);
+    if (found) {
+        memcpy(name, text, (size_t)length);
+        name[length] = 0;
+    }
+    OPENSSL_free(text);
+    return found;
+}
+
+int wmpo_subject(const X509 *certificate, char *name, size_t size) {
+    int found = alternative_name(certificate, GEN_DNS, 0, name, size);
+    if (found == 0) found = alternative_name(certificate, GEN_EMAIL, 0, name, size);
+    return found == 0 ? common_name(certificate, name, size) : found == 1;
+}
+
+int wmpo_ctx_require_client(SSL_CTX *ctx, const char *authorities) {
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(authorities);
+    if (!names || SSL_CTX_load_verify_file(ctx, authorities) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return 0;
+    }
+    SSL_CTX_set_client_CA_list(ctx, names);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return 1;
+}
+
+void wmpo_ctx_set_server_name_callback(SSL_CTX *ctx, wmpo_choose choose, void *argument) {
+    SSL_CTX_set_tlsext_servername_callback(ctx, choose);
+    SSL_CTX_set_tlsext_servername_arg(ctx, argument);
+}

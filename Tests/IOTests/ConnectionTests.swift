@@ -62,9 +62,7 @@ private struct Pair {
     let client = End()
     let server = End()
 
-    init(server context: TLSContext? = nil, client clientContext: TLSContext? = nil, trust: TLSContext.Trust = .none)
-        throws
-    {
+    init(server context: TLSContext? = nil, client clientContext: TLSContext? = nil) throws {
         let loop = try Loop(index: 0, name: "test-loop")
         self.loop = loop
         let address = try #require(SocketAddress(numeric: "127.0.0.1", port: 0))
@@ -85,7 +83,7 @@ private struct Pair {
             let connection = Connection(fd, on: loop, connecting: true)
             client.connection = connection
             try? System.connect(fd, listener.address)
-            if let clientContext { try? connection.startTLS(clientContext, trust: trust) }
+            if let clientContext { try? connection.startTLS(clientContext) }
             try? connection.start(client)
         }
         #expect(accepted.reaches(1))
@@ -109,7 +107,7 @@ private let payload = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &
 struct ConnectionTests {
     private func contexts() throws -> (server: TLSContext, client: TLSContext, fingerprint: String) {
         let certificate = try Certificate.selfSigned(name: "localhost")
-        return (try .tunnelServer(certificate), try .tunnelClient(.none), certificate.fingerprint)
+        return (try .tunnelServer(certificate), try .tunnelClient(nil), certificate.fingerprint)
     }
 
     private func exchange(_ pair: Pair, isSealed: Bool = true) {
@@ -140,28 +138,33 @@ struct ConnectionTests {
 
     @Test("takes a server whose key has the pinned fingerprint")
     func pinned() throws {
-        let (server, client, fingerprint) = try contexts()
-        exchange(try Pair(server: server, client: client, trust: .init(fingerprint: fingerprint)))
+        let (server, _, fingerprint) = try contexts()
+        exchange(try Pair(server: server, client: try .tunnelClient(.init(fingerprint: fingerprint))))
     }
 
-    @Test("refuses a server with another key than the pinned one")
+    @Test("refuses a server with another key than the pinned one, and both sides know why")
     func wrongPin() throws {
-        let (server, client, _) = try contexts()
-        let pair = try Pair(
-            server: server, client: client, trust: .init(fingerprint: "sha256:" + String(repeating: "0", count: 64)))
+        let (server, _, fingerprint) = try contexts()
+        let wrong = TLSContext.Trust(fingerprint: "sha256:" + String(repeating: "0", count: 64))
+        let pair = try Pair(server: server, client: try .tunnelClient(wrong))
         #expect(pair.client.failed.reaches(1))
+        #expect(pair.server.failed.reaches(1))
         pair.stop()
-        #expect(pair.client.error?.description.contains("not the pinned one") == true)
+        #expect(pair.client.error?.cause == .wrongFingerprint)
+        #expect(pair.client.error?.description.contains(fingerprint) == true)
+        #expect(pair.server.error?.cause == .other)
     }
 
-    @Test("refuses a certificate that no authority of ours has signed")
+    @Test("refuses a certificate that no authority of ours has signed, and both sides know why")
     func untrusted() throws {
         let (server, _, _) = try contexts()
         let trust = TLSContext.Trust(authorities: "", host: "localhost")
-        let pair = try Pair(server: server, client: try .tunnelClient(trust), trust: trust)
+        let pair = try Pair(server: server, client: try .tunnelClient(trust))
         #expect(pair.client.failed.reaches(1))
+        #expect(pair.server.failed.reaches(1))
         pair.stop()
-        #expect(pair.client.error?.description.contains("certificate") == true)
+        #expect(pair.client.error?.cause == .unknownAuthority)
+        #expect(pair.server.error?.cause == .unknownAuthority)
     }
 
     @Test("reports TCP's end without TLS's end as an error, not as an end")
@@ -251,4 +254,8 @@ struct CertificateTests {
         #expect(one.fingerprint.count == 7 + 64)
         #expect(one.fingerprint != other.fingerprint)
     }
+}
+
+extension ConnectionError {
+    fileprivate var cause: TLSError.Cause? { if case .tls(let error) = self { error.cause } else { nil } }
 }

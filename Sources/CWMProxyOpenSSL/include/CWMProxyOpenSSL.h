@@ -38,6 +38,16 @@ int wmpo_set_server_name(SSL *ssl, const char *name);
 /* A self-signed P-256 certificate for `name`, valid from a day ago for `days`. 1, or 0 with the error queue set. */
 int wmpo_self_signed(const char *name, int days, EVP_PKEY **key, X509 **certificate);
 
+/* The `index`th DNS name among the alternative names: 1; -1: it does not fit or is no text; 0: there are no more. */
+int wmpo_dns_name(const X509 *certificate, int index, char *name, size_t size);
+/* Whom it is for: the first DNS name, else e-mail address, else common name. 1, or 0 if it names nobody. */
+int wmpo_subject(const X509 *certificate, char *name, size_t size);
+/* Clients must show a certificate that chains to one in the PEM file. 1, or 0 with the error queue set. */
+int wmpo_ctx_require_client(SSL_CTX *ctx, const char *authorities);
+typedef int (*wmpo_choose)(SSL *ssl, int *alert, void *argument);
+/* `choose` is asked for each client's hello; it may take another SSL_CTX. */
+void wmpo_ctx_set_server_name_callback(SSL_CTX *ctx, wmpo_choose choose, void *argument);
+
 extern const int wmpo_tls12, wmpo_tls13;
 extern const uint64_t wmpo_edge_options;
 

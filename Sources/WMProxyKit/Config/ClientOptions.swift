@@ -8,6 +8,8 @@ package struct ClientOptions: Sendable, Equatable {
     /// Who this client is to the server; nil: made at start.
     package var clientID: String?
     package var credential: Credential?
+    /// What is shown to a server that asks for a certificate.
+    package var certificate: CertificateFiles?
     /// SHA-256 of the SubjectPublicKeyInfo of the server's certificate, 32 bytes.
     package var fingerprint: [UInt8]?
     /// Who may have signed the server's certificate; nil: that is not what decides.
@@ -67,6 +69,7 @@ extension ClientOptions: Configurable {
         mappings = []
         clientID = settings.text("client_id")
         credential = try Credential(settings)
+        certificate = try Self.certificate(settings, &warnings)
         fingerprint = settings.fingerprint("fingerprint")
         authority = settings.text("ca").map { $0 == "system" ? .system : .file($0) }
         domain = settings.text("domain")
@@ -80,6 +83,22 @@ extension ClientOptions: Configurable {
         ping = try PingOptions(settings)
         try checkTrust(settings, &warnings)
         try readMappings(settings, &warnings)
+    }
+
+    private static func certificate(
+        _ settings: Settings, _ warnings: inout [ConfigWarning]
+    ) throws(ConfigError) -> CertificateFiles? {
+        let files = try CertificateFiles(settings, "cert", "key")
+        guard settings.isTrue("two_way_tls") else {
+            if files != nil {
+                let message = "'cert' has no effect without 'two_way_tls: true'"
+                warnings.append(.init(.warning, message, at: settings.position(of: "cert")))
+            }
+            return nil
+        }
+        guard settings.isTrue("ts") else { throw settings.error("two_way_tls", "'two_way_tls' needs 'ts: true'") }
+        guard files != nil else { throw settings.error("two_way_tls", "'two_way_tls' needs 'cert' and 'key'") }
+        return files
     }
 
     /// Whether anything but hope tells that the server is the right one.

@@ -100,16 +100,17 @@ extension Option {
             .server, "map_key", .path, "", .active,
             "PEM file with the private key of `map_cert`."),
         Option(
-            .server, "certs", .list(of: .certificate), "", .later,
+            .server, "certs", .list(of: .certificate), "", .active,
             "More certificates of the HTTPS edge, chosen by the name a visitor asks for."),
         Option(
             .server, "domain", .hostName, "", .later,
             "The name in the certificate that is made at start."),
         Option(
-            .server, "two_way_tls", .boolean, "false", .later,
-            "Tunnel clients must show a certificate signed by `ca`."),
+            .server, "two_way_tls", .boolean, "false", .active,
+            "Tunnel clients must show a certificate signed by `ca`. Whom it names is who they are: its first DNS name, else "
+                + "its e-mail address, else its common name."),
         Option(
-            .server, "ca", .path, "", .later,
+            .server, "ca", .path, "", .active,
             "PEM file with the authorities of client certificates."),
         Option(
             .server, "insecure", .boolean, "false", .active,
@@ -212,13 +213,13 @@ extension Option {
             .client, "password", .secret, "", .active,
             "The secret of `username`."),
         Option(
-            .client, "two_way_tls", .boolean, "false", .later,
+            .client, "two_way_tls", .boolean, "false", .active,
             "Show the server the certificate of `cert` and `key`."),
         Option(
-            .client, "cert", .path, "", .later,
+            .client, "cert", .path, "", .active,
             "PEM file with the client's certificate."),
         Option(
-            .client, "key", .path, "", .later,
+            .client, "key", .path, "", .active,
             "PEM file with the private key of `cert`."),
 
         // Who the server is.
@@ -332,10 +333,10 @@ extension Option {
 
     private static let certificate: [Option] = [
         Option(
-            .certificate, "cert", .path, "", .later,
-            "PEM file with the certificate and its chain; it serves the names it contains."),
+            .certificate, "cert", .path, "", .active,
+            "PEM file with the certificate and its chain; it is shown to visitors that ask for a name it is for."),
         Option(
-            .certificate, "key", .path, "", .later,
+            .certificate, "key", .path, "", .active,
             "PEM file with the private key."),
     ]
 }

@@ -8,10 +8,14 @@ package struct ServerOptions: Sendable, Equatable {
     package var mapTCPBind: Endpoint?
     /// The HTTPS edge's certificate; nil: one is made at start.
     package var mapCertificate: CertificateFiles?
+    /// More of them, for the host names they are for.
+    package var mapCertificates: [CertificateFiles]
     /// The tunnel's certificate; nil: one is made at start.
     package var certificate: CertificateFiles?
     /// `tc`: tunnel clients must use TLS.
     package var usesTLS: Bool
+    /// Who signs the certificates that clients must show, a PEM file; nil: they need none.
+    package var clientAuthorities: String?
     /// What clients must prove to know. Nil: nothing, which the checks allow on loopback or by `auth: none` only.
     package var credential: Credential?
     package var serverID: UInt32
@@ -79,7 +83,15 @@ extension ServerOptions: Configurable {
         mapHTTPSBind = settings.endpoint("map_https_bind")
         mapTCPBind = settings.endpoint("map_tcp_bind")
         mapCertificate = try CertificateFiles(settings, "map_cert", "map_key")
+        mapCertificates = []
+        for entry in settings.list("certs") {
+            guard let files = try CertificateFiles(entry, "cert", "key") else {
+                throw ConfigError("an entry of 'certs' needs 'cert' and 'key'", at: entry.position)
+            }
+            mapCertificates.append(files)
+        }
         certificate = try CertificateFiles(settings, "cert", "key")
+        clientAuthorities = settings.isTrue("two_way_tls") ? settings.text("ca") : nil
         usesTLS = settings.isTrue("tc")
         credential = try Credential(settings)
         serverID = UInt32(clamping: settings.number("server_id"))
@@ -127,6 +139,9 @@ extension ServerOptions: Configurable {
                     .warning, "'map_cert' has no effect without 'map_https_bind'", at: settings.position(of: "map_cert")
                 ))
         }
+        if !mapCertificates.isEmpty, mapCertificate == nil {
+            throw settings.error("certs", "'certs' adds to 'map_cert', which is for visitors that ask for no name")
+        }
         if certificate != nil, !usesTLS {
             warnings.append(
                 .init(.warning, "'cert' has no effect without 'tc: true'", at: settings.position(of: "cert")))
@@ -134,6 +149,7 @@ extension ServerOptions: Configurable {
     }
 
     private func checkTrust(_ settings: Settings, _ warnings: inout [ConfigWarning]) throws(ConfigError) {
+        try checkClientCertificates(settings, &warnings)
         let isOpen = settings.text("auth") == "none"
         let position = settings.position(of: isOpen ? "auth" : "bind_addr")
         if credential != nil {
@@ -149,6 +165,7 @@ extension ServerOptions: Configurable {
             }
             return
         }
+        if clientAuthorities != nil { return }
         if bindAddr.isLoopback {
             warnings.append(
                 .init(.warning, "no credential: every program on this machine may register mappings", at: position))
@@ -159,7 +176,26 @@ extension ServerOptions: Configurable {
             throw settings.error(
                 "bind_addr",
                 "a server at \(bindAddr) needs a credential: set 'token', or 'username' and 'password', "
-                    + "or 'auth: none' to let everybody in")
+                    + "or 'two_way_tls' and 'ca', or 'auth: none' to let everybody in")
+        }
+    }
+
+    private func checkClientCertificates(
+        _ settings: Settings, _ warnings: inout [ConfigWarning]
+    ) throws(ConfigError) {
+        guard settings.isTrue("two_way_tls") else {
+            if settings.isSet("ca") {
+                warnings.append(
+                    .init(.warning, "'ca' has no effect without 'two_way_tls: true'", at: settings.position(of: "ca")))
+            }
+            return
+        }
+        guard usesTLS else { throw settings.error("two_way_tls", "'two_way_tls' needs 'tc: true'") }
+        guard let authorities = settings.text("ca") else {
+            throw settings.error("two_way_tls", "'two_way_tls' needs 'ca', who signs the certificates of clients")
+        }
+        guard authorities != "system" else {
+            throw settings.error("ca", "'ca' of a server is a file: the system's authorities sign for everybody")
         }
     }
 }

@@ -33,21 +33,16 @@ public struct ConfigurationCheck: Sendable, Equatable {
                 try ServerOptions.parse(bytes: configuration, file: file)
             }
             try Self.check(threads: options.threads)
-            for files in [options.mapCertificate, options.certificate].compactMap({ $0 }) {
-                _ = try Self.certified { () throws(TLSError) in
-                    try Certificate.load(chain: files.certificate, key: files.key)
-                }
+            let certificates = [options.mapCertificate, options.certificate].compactMap { $0 }
+            for files in certificates + options.mapCertificates {
+                _ = try Self.certified { () throws(TLSError) in try files.load() }
             }
         case .client:
             let options = try Parsed.silently { () throws(ConfigError) in
                 try ClientOptions.parse(bytes: configuration, file: file)
             }
             try Self.check(threads: options.threads)
-            if case .file(let path) = options.authority {
-                _ = try Self.certified { () throws(TLSError) in
-                    try TLSContext.tunnelClient(TLSContext.Trust(authorities: path, host: options.server.host))
-                }
-            }
+            _ = try Self.certified { () throws(TLSError) in try options.makeTLS() }
         }
     }
 

@@ -19,6 +19,8 @@ public struct TunnelEvent: Sendable, Equatable {
         public static let stopped = Kind(rawValue: 8)
         /// The queue was full, and the oldest events were dropped.
         public static let eventsLost = Kind(rawValue: 9)
+        /// Who came to a server's `bind_addr` did not get in. Of many, some a second are told of.
+        public static let loginFailed = Kind(rawValue: 10)
     }
 
     public let kind: Kind

@@ -31,7 +31,7 @@ final class ClientCore: @unchecked Sendable {
     let events: EventQueue
     let board: ClientBoard
     let clientID: String
-    let tls: (context: TLSContext, trust: TLSContext.Trust)?
+    let tls: TLSContext?
     /// What may wait in memory for slow services.
     let budget: ByteBudget
     /// Where all this lives.

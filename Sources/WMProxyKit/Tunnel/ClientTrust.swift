@@ -2,7 +2,7 @@ import WMPIO
 
 extension ClientOptions {
     /// How to speak TLS to the server, and what its certificate has to show; nil: not at all.
-    func makeTLS() throws(TLSError) -> (context: TLSContext, trust: TLSContext.Trust)? {
+    func makeTLS() throws(TLSError) -> TLSContext? {
         guard usesTLS else { return nil }
         let authorities: String? =
             switch authority {
@@ -10,11 +10,17 @@ extension ClientOptions {
             case .file(let path): path
             case nil: nil
             }
+        let isTrusted = authority != nil || fingerprint != nil
         let trust = TLSContext.Trust(
             authorities: authorities, host: domain ?? server.host,
             fingerprint: fingerprint.map { "sha256:" + Digest.hex($0) })
-        return (try TLSContext.tunnelClient(trust), trust)
+        return try TLSContext.tunnelClient(
+            isTrusted ? trust : nil, certificate: try certificate?.load())
     }
+}
+
+extension CertificateFiles {
+    func load() throws(TLSError) -> Certificate { try Certificate.load(chain: certificate, key: key) }
 }
 
 extension ConnectionError {

@@ -19,7 +19,7 @@ final class Doorman: ConnectionHandler {
         (self.connection, self.peer, self.shard) = (connection, peer, shard)
         let time = shard.core.options.timeouts.login
         deadline = shard.loop.now + Int64(time) * 1_000_000
-        let timer = Timer(on: shard.loop) { [weak self] in self?.end("nothing was said within the login time") }
+        let timer = Timer(on: shard.loop) { [weak self] in self?.end("no login within the login time", .timedOut) }
         self.timer = timer
         timer.set(after: time)
     }
@@ -31,29 +31,30 @@ final class Doorman: ConnectionHandler {
         switch connection.peek(into: UnsafeMutableRawBufferPointer(rebasing: shard.loop.scratch[..<1])) {
         case .bytes: identify(shard.loop.scratch[0])
         case .wouldBlock: break
-        case .end: end("closed at once")
-        case .failed(let error): end("\(error)")
+        case .end: end("closed at once", .closed)
+        case .failed(let error): end("\(error)", TunnelError.Code(error))
         }
     }
 
     private func identify(_ first: UInt8) {
-        guard shard.core.admitsLogin() else { return end("too many logins in progress") }
+        guard shard.core.admitsLogin() else { return end("too many logins in progress", .refused) }
         isCounted = true
         let isHandshake = first == 0x16  // RFC 8446 §5.1: a handshake record
         guard let context = shard.core.tunnelContext else {
             guard !isHandshake else {
-                return end("it speaks TLS, this server does not: set 'tc: true' here or 'ts: false' there", Self.alert)
+                let text = "it speaks TLS, this server does not: set 'tc: true' here or 'ts: false' there"
+                return end(text, .tls, Self.alert)
             }
             return becomeLane()
         }
         guard isHandshake else {
             guard first == ProtocolLimits.preface.first else {
-                return end("it speaks neither TLS nor the tunnel's protocol")
+                return end("it speaks neither TLS nor the tunnel's protocol", .protocolViolation)
             }
-            return end("it speaks without TLS, this server wants it: set 'ts: true' there", Self.refusal)
+            return end("it speaks without TLS, this server wants it: set 'ts: true' there", .tls, Self.refusal)
         }
         isSealing = true
-        do throws(TLSError) { try connection.startTLS(context) } catch { end("\(error)") }
+        do throws(TLSError) { try connection.startTLS(context) } catch { end("\(error)", .tls) }
     }
 
     /// A fatal alert, protocol_version (RFC 8446 §6.2), for a peer that waits for a TLS answer.
@@ -80,11 +81,11 @@ final class Doorman: ConnectionHandler {
         lane.start()
     }
 
-    func connectionFailed(_ error: ConnectionError) { end("\(error)") }
+    func connectionFailed(_ error: ConnectionError) { end("\(error)", TunnelError.Code(error)) }
     func connectionWritable() {}
 
     /// Closes, with a last word where the peer would understand one.
-    func end(_ reason: String, _ farewell: [UInt8] = []) {
+    func end(_ reason: String, _ code: TunnelError.Code, _ farewell: [UInt8] = []) {
         timer?.cancel()
         if farewell.isEmpty {
             connection.close()
@@ -93,7 +94,7 @@ final class Doorman: ConnectionHandler {
             _ = farewell.withUnsafeBytes { connection.write($0) }
             connection.closeLingering()
         }
-        shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
+        shard.turnedAway(peer, reason, code)
         shard.doormanEnded(self, wasCounted: isCounted, becoming: nil)
     }
 }

@@ -6,7 +6,7 @@ import WMPWire
 
 extension TunnelError {
     /// A certificate or key that cannot be used.
-    init(_ error: TLSError) { self.init(error.isFile ? .file : .certificate, error.description) }
+    init(_ error: TLSError) { self.init(error.cause == .file ? .file : .certificate, error.description) }
 
     /// A system call's failure, with what it was for.
     init(_ error: SystemError, doing what: String) {
@@ -37,7 +37,7 @@ extension StreamError {
 extension TunnelError.Code {
     init(_ error: ConnectionError) {
         switch error {
-        case .tls: self = .tls
+        case .tls(let error): self.init(error.cause)
         case .resolve: self = .notResolved
         case .timedOut: self = .timedOut
         case .truncated, .closedInHandshake: self = .closed
@@ -45,9 +45,24 @@ extension TunnelError.Code {
         }
     }
 
+    /// A handshake or connection that failed for `cause`.
+    init(_ cause: TLSError.Cause) {
+        switch cause {
+        case .other: self = .tls
+        case .file: self = .file
+        case .expired: self = .certificateExpired
+        case .notYetValid: self = .certificateNotYetValid
+        case .wrongHost: self = .certificateHost
+        case .unknownAuthority: self = .certificateAuthority
+        case .wrongFingerprint: self = .certificateFingerprint
+        case .certificateRequired: self = .certificateRequired
+        }
+    }
+
     /// A login that ended before the server's word.
     init(login reason: LaneLoss) {
         switch reason {
+        case .connection(.tls(let error)): self.init(error.cause)
         case .violation: self = .protocolViolation
         case .silent, .stopped: self = .timedOut
         default: self = .closed
@@ -59,7 +74,7 @@ extension LaneLoss {
     /// The kind of failure, for events; nil where nothing went wrong.
     var code: TunnelError.Code? {
         switch self {
-        case .connection(.tls): .tls
+        case .connection(.tls(let error)): TunnelError.Code(error.cause)
         case .connection: .closed
         case .closed, .stopped: nil
         case .violation: .protocolViolation

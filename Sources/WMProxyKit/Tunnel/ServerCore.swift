@@ -38,10 +38,14 @@ final class ServerCore: @unchecked Sendable {
             events = try EventQueue()
             tunnelContext =
                 try options.usesTLS
-                ? TLSContext.tunnelServer(Self.certificate(options.certificate, for: options.bindAddr.host, "tunnel"))
-                : nil
+                ? TLSContext.tunnelServer(
+                    Self.certificate(options.certificate, for: options.bindAddr.host, "tunnel"),
+                    authorities: options.clientAuthorities) : nil
             edgeContext = try options.mapHTTPSBind.map {
-                try TLSContext.edge(Self.certificate(options.mapCertificate, for: $0.host, "HTTPS edge"))
+                try TLSContext.edge(
+                    [Self.certificate(options.mapCertificate, for: $0.host, "HTTPS edge")]
+                        + options.mapCertificates.map { try $0.load() },
+                    takesOtherNames: options.mapCertificate == nil)
             }
             let loops = try engine.serverLoops(options.threads)
             shards = loops.enumerated().map { ServerShard(self, index: $0.offset, loop: $0.element) }
@@ -62,7 +66,7 @@ final class ServerCore: @unchecked Sendable {
     }
 
     private static func certificate(_ files: CertificateFiles?, for host: String, _ use: String) throws -> Certificate {
-        if let files { return try Certificate.load(chain: files.certificate, key: files.key) }
+        if let files { return try files.load() }
         let name = SocketAddress(numeric: host, port: 0) == nil && !host.isEmpty ? host : "localhost"
         let certificate = try Certificate.selfSigned(name: name)
         Log.info("\(use): certificate made for this run, fingerprint \(certificate.fingerprint)")

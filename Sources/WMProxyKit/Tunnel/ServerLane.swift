@@ -53,7 +53,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         loginTimer = nil
     }
 
-    private func expire() { fail("no login within \(shard.core.options.timeouts.login / 1000) seconds") }
+    private func expire() { fail("no login within the login time") }
 
     func start() { lane.connectionReadable() }
 
@@ -181,7 +181,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
 
     /// Before the login is over: closes, and tells the stranger no more than `told`.
     private func fail(_ reason: String, code: SessionError = .loginFailed, told: String = "") {
-        shard.core.logStranger(shard, "client at \(peer) turned away: \(reason)")
+        shard.turnedAway(peer, reason, code == .loginFailed ? .authentication : .refused)
         lane.close(.reject, Refusal(code: code, text: told))
     }
 
@@ -281,7 +281,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         guard case .up(let session) = state else {
             if case .stopped = reason {
             } else {
-                shard.core.logStranger(shard, "connection from \(peer) closed before the login: \(reason)")
+                shard.turnedAway(peer, "\(reason)", TunnelError.Code(login: reason))
             }
             return shard.lost(self, wasUp: false)
         }

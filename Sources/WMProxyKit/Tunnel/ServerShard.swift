@@ -14,6 +14,8 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     /// Counts the changes of `routes`.
     private(set) var routesVersion = 0
     var strangers = LogLimiter()
+    /// Of events, which strangers may not fill the host's queue with either.
+    private var failures = LogLimiter(perSecond: 10)
 
     /// Connections that have yet to log in, or to say what they speak.
     private var doormen: [ObjectIdentifier: Doorman] = [:]
@@ -50,7 +52,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
         }
         let doorman = Doorman(Connection(fd, on: loop), peer: peer, shard: self)
         doormen[ObjectIdentifier(doorman)] = doorman
-        do throws(SystemError) { try doorman.start() } catch { doorman.end("\(error)") }
+        do throws(SystemError) { try doorman.start() } catch { doorman.end("\(error)", .system) }
     }
 
     func doormanEnded(_ doorman: Doorman, wasCounted: Bool, becoming lane: ServerLane?) {
@@ -98,6 +100,13 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     func lane(of session: SharedSession) -> ServerLane? {
         guard let lanes = lanesOf[ObjectIdentifier(session)] else { return nil }
         return lanes.count == 1 ? lanes[0] : lanes.min { $0.streamCount < $1.streamCount }
+    }
+
+    /// Somebody did not get in at `bind_addr`.
+    func turnedAway(_ peer: SocketAddress, _ reason: String, _ code: TunnelError.Code) {
+        core.logStranger(self, "\(peer) did not get in: \(reason)")
+        guard failures.admit(now: loop.now) != nil else { return }
+        core.events.post(.loginFailed, code: code, address: peer.description, reason: reason)
     }
 
     // MARK: Visitors
@@ -196,7 +205,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     func drain(_ milliseconds: Int, _ done: @escaping () -> Void) {
         isStopping = true
         drained = done
-        for doorman in doormen.values { doorman.end("the server stops") }
+        for doorman in doormen.values { doorman.end("the server stops", .closed) }
         for lane in lanes.values {
             if lane.isUp { lane.sayGoAway(Self.farewell) } else { lane.close(Self.farewell) }
         }

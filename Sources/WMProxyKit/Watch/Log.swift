@@ -65,7 +65,7 @@ struct LogLimiter {
     }
 
     /// How many were held back before this one; nil: hold this one back too.
-    private mutating func admit(now: Int64) -> Int? {
+    mutating func admit(now: Int64) -> Int? {
         if now - (since ?? .min / 2) >= 1_000_000_000 { (since, admitted) = (now, 0) }
         guard admitted < most else {
             held += 1

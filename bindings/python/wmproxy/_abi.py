@@ -70,6 +70,13 @@ class Status(_OpenEnum):
     EREFUSED = -64
     ECLOSED = -65
 
+    ECERTEXPIRED = -70
+    ECERTNOTYETVALID = -71
+    ECERTHOST = -72
+    ECERTAUTHORITY = -73
+    ECERTFINGERPRINT = -74
+    ECERTREQUIRED = -75
+
     ETIMEOUT = -80
 
     ENOMEM = -100
@@ -104,6 +111,7 @@ class EventKind(_OpenEnum):
     CONNECT_FAILED = 7  #: client: could not connect or log in, and will try again. ``status`` and ``reason``: why
     STOPPED = 8  #: the server or client is being stopped; no other event follows
     EVENTS_LOST = 9  #: the queue was full, and the oldest were dropped. ``reason``: how many
+    LOGIN_FAILED = 10  #: server: who came to ``bind_addr`` did not get in; of many, some a second. ``status``, ``reason``
 
 
 class StatsStruct(ctypes.Structure):

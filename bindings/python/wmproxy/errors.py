@@ -217,9 +217,45 @@ class PeerVersionError(ProtocolError):
 
 
 class TLSError(WMProxyError, ConnectionError):
-    """The TLS handshake failed: certificate, name, version, or no TLS on the other side."""
+    """The TLS handshake failed: version, or no TLS on the other side. Its subclasses: a certificate."""
 
     status = Status.ETLS
+
+
+class CertificateExpiredError(TLSError):
+    """A certificate's time is over."""
+
+    status = Status.ECERTEXPIRED
+
+
+class CertificateNotYetValidError(TLSError):
+    """A certificate's time has not begun, or a clock is wrong."""
+
+    status = Status.ECERTNOTYETVALID
+
+
+class CertificateHostError(TLSError):
+    """The server's certificate is for another host."""
+
+    status = Status.ECERTHOST
+
+
+class CertificateAuthorityError(TLSError):
+    """No authority that is trusted has signed a certificate."""
+
+    status = Status.ECERTAUTHORITY
+
+
+class CertificateFingerprintError(TLSError):
+    """The server's certificate is not the pinned one."""
+
+    status = Status.ECERTFINGERPRINT
+
+
+class CertificateRequiredError(TLSError):
+    """The server wants a certificate of the client, who showed none."""
+
+    status = Status.ECERTREQUIRED
 
 
 class RefusedError(WMProxyError):

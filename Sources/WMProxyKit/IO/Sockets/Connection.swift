@@ -81,8 +81,10 @@ package final class Connection: Pollable, @unchecked Sendable {
     package var isSecure: Bool { tls != nil }
     /// See `TLSSession.channelBinding`.
     package var channelBinding: [UInt8]? { tls?.channelBinding }
-    /// Held in memory because the peer reads slowly.
-    package var queuedBytes: Int { sealed.count }
+    /// See `TLSSession.peerName`.
+    package var peerName: String? { tls?.peerName }
+    /// The host name that the peer, a client, asked for in its TLS hello (RFC 6066 §3); nil if none.
+    package var serverName: String? { tls?.serverName }
 
     /// Bytes that the socket has taken and the peer's has not. A system call.
     package var unacknowledged: Int { state == .closed ? 0 : System.unacknowledged(fd) }
@@ -94,8 +96,8 @@ package final class Connection: Pollable, @unchecked Sendable {
     }
 
     /// Speaks TLS from here on; `connectionOpened` follows.
-    package func startTLS(_ context: TLSContext, trust: TLSContext.Trust = .none) throws(TLSError) {
-        tls = try TLSSession(context, trust: trust)
+    package func startTLS(_ context: TLSContext) throws(TLSError) {
+        tls = try TLSSession(context)
         if state == .open {
             state = .handshaking
             continueHandshake()

@@ -12,13 +12,13 @@ package final class Dialer: ConnectionHandler {
     private var tried = 0
     private var current: Connection?
     private var done: ((Result<Connection, ConnectionError>) -> Void)?
-    private let tls: (context: TLSContext, trust: TLSContext.Trust)?
+    private let tls: TLSContext?
 
     /// Begins to connect; `done` is called once, on `loop`, later or before this returns. The connection has no handler
     /// yet.
     package init(
         _ host: String, _ port: UInt16, on loop: Loop, resolver: Resolver, timeout: Int,
-        tls: (context: TLSContext, trust: TLSContext.Trust)? = nil,
+        tls: TLSContext? = nil,
         done: @escaping (Result<Connection, ConnectionError>) -> Void
     ) {
         self.loop = loop
@@ -53,7 +53,7 @@ package final class Dialer: ConnectionHandler {
             current = connection
             try System.connect(fd, address)
             if let tls {
-                do throws(TLSError) { try connection.startTLS(tls.context, trust: tls.trust) } catch {
+                do throws(TLSError) { try connection.startTLS(tls) } catch {
                     return finish(.failure(.tls(error)))
                 }
             }

@@ -46,7 +46,7 @@ package final class Certificate: @unchecked Sendable {
             keyBytes = try System.readFile(keyPath, limit: 1 << 20)
         } catch {
             release()
-            throw TLSError("\(keyPath): \(error.text)", isFile: true)
+            throw TLSError("\(keyPath): \(error.text)", .file)
         }
         let key = withMemoryBIO(keyBytes) { bio in
             // No pass phrase is asked for on the terminal: an encrypted key is an error.
@@ -64,10 +64,28 @@ package final class Certificate: @unchecked Sendable {
         return Certificate(certificate: leaf, chain: Array(links.dropFirst()), key: key)
     }
 
+    /// The host names it is for, in lower case, `*.example.org` among them: its alternative names, or the common name
+    /// if it has none (RFC 6125 §6.4.4).
+    var hostNames: [String] {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { room in
+            var names: [String] = []
+            func add() { if let name = room.baseAddress { names.append(String(cString: name).lowercased()) } }
+            var index: Int32 = 0
+            while true {
+                let found = wmpo_dns_name(certificate, index, room.baseAddress, room.count)
+                if found == 0 { break }
+                if found == 1 { add() }
+                index += 1
+            }
+            if index == 0, wmpo_subject(certificate, room.baseAddress, room.count) == 1 { add() }
+            return names
+        }
+    }
+
     private static func certificates(_ path: String) throws(TLSError) -> [OpaquePointer] {
         let bytes: [UInt8]
         do throws(SystemError) { bytes = try System.readFile(path, limit: 1 << 20) } catch {
-            throw TLSError("\(path): \(error.text)", isFile: true)
+            throw TLSError("\(path): \(error.text)", .file)
         }
         let links = withMemoryBIO(bytes) { bio in
             var links: [OpaquePointer] = []

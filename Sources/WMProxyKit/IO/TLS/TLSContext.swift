@@ -22,16 +22,20 @@ package final class TLSContext: @unchecked Sendable {
         package init(authorities: String? = nil, host: String = "", fingerprint: String? = nil) {
             (self.authorities, self.host, self.fingerprint) = (authorities, host, fingerprint)
         }
-
-        /// Not by the certificate: the login proves the server, or nobody is to be proven.
-        package static let none = Trust()
     }
 
+    /// A client's; nil: not by the certificate. The login proves the server, or nobody is to be proven.
+    let trust: Trust?
     /// For the tunnel: a peer that does not agree on its protocol is refused; no ALPN at all is no agreement either.
     let isTunnel: Bool
+    /// An edge's: the host names that its certificate is for, in lower case, and who shows the others.
+    private var ownNames: Set<String> = []
+    private var contexts: [String: TLSContext] = [:]
+    private var takesOtherNames = true
 
-    private init(server: Bool, protocols names: [String], tunnel: Bool) throws(TLSError) {
+    private init(server: Bool, protocols names: [String], tunnel: Bool, trust: Trust? = nil) throws(TLSError) {
         isTunnel = tunnel
+        self.trust = trust
         guard let context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()) else {
             throw .queued("cannot set up TLS")
         }
@@ -56,29 +60,46 @@ package final class TLSContext: @unchecked Sendable {
         protocols.deallocate()
     }
 
-    /// For tunnel clients: TLS 1.3 alone, the tunnel's ALPN required, nothing that could be replayed.
-    package static func tunnelServer(_ certificate: Certificate) throws(TLSError) -> TLSContext {
-        try TLSError.onHostThread { () throws(TLSError) in try makeTunnelServer(certificate) }
+    /// The other side has to show a certificate, which is verified.
+    var verifiesPeer: Bool { SSL_CTX_get_verify_mode(context) != SSL_VERIFY_NONE }
+
+    /// For tunnel clients: TLS 1.3 alone, the tunnel's ALPN required, nothing that could be replayed. `authorities`: a
+    /// PEM file; clients must show a certificate signed by one of them.
+    package static func tunnelServer(
+        _ certificate: Certificate, authorities: String? = nil
+    ) throws(TLSError) -> TLSContext {
+        try TLSError.onHostThread { () throws(TLSError) in try makeTunnelServer(certificate, authorities) }
     }
 
-    private static func makeTunnelServer(_ certificate: Certificate) throws(TLSError) -> TLSContext {
+    private static func makeTunnelServer(
+        _ certificate: Certificate, _ authorities: String?
+    ) throws(TLSError) -> TLSContext {
         let made = try TLSContext(server: true, protocols: [ProtocolLimits.alpn], tunnel: true)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls13)
         SSL_CTX_set_num_tickets(made.context, 0)
         _ = SSL_CTX_set_ciphersuites(made.context, tunnelSuites)
         try made.use(certificate)
+        if let authorities, wmpo_ctx_require_client(made.context, authorities) != 1 {
+            throw .queued("\(authorities): no certificates that can be read")
+        }
         return made
     }
 
-    /// To a tunnel server.
-    package static func tunnelClient(_ trust: Trust) throws(TLSError) -> TLSContext {
-        try TLSError.onHostThread { () throws(TLSError) in try makeTunnelClient(trust) }
+    /// To a tunnel server, which may ask for `certificate`.
+    package static func tunnelClient(_ trust: Trust?, certificate: Certificate? = nil) throws(TLSError) -> TLSContext {
+        try TLSError.onHostThread { () throws(TLSError) in try makeTunnelClient(trust, certificate) }
     }
 
-    private static func makeTunnelClient(_ trust: Trust) throws(TLSError) -> TLSContext {
-        let made = try TLSContext(server: false, protocols: [ProtocolLimits.alpn], tunnel: true)
+    private static func makeTunnelClient(
+        _ trust: Trust?, _ certificate: Certificate?
+    ) throws(TLSError) -> TLSContext {
+        let made = try TLSContext(server: false, protocols: [ProtocolLimits.alpn], tunnel: true, trust: trust)
         _ = wmpo_ctx_set_min_version(made.context, wmpo_tls13)
         _ = SSL_CTX_set_ciphersuites(made.context, tunnelSuites)
+        if let certificate { try made.use(certificate) }
+        guard let trust else { return made }
+        SSL_CTX_set_verify(made.context, SSL_VERIFY_PEER, nil)
+        SSL_CTX_set_cert_verify_callback(made.context, verifyServer, Unmanaged.passUnretained(made).toOpaque())
         if let file = trust.authorities {
             let loaded =
                 file.isEmpty
@@ -86,14 +107,28 @@ package final class TLSContext: @unchecked Sendable {
             guard loaded == 1 else {
                 throw .queued("\(file.isEmpty ? "the system's roots" : file): no certificates that can be read")
             }
-            SSL_CTX_set_verify(made.context, SSL_VERIFY_PEER, nil)
         }
         return made
     }
 
-    /// For visitors' browsers.
-    package static func edge(_ certificate: Certificate) throws(TLSError) -> TLSContext {
-        try TLSError.onHostThread { () throws(TLSError) in try makeEdge(certificate) }
+    /// For visitors' browsers. Who asks for a host name (RFC 6066 §3) is shown the first certificate that is for it, who
+    /// asks for none the first of all. A name that none is for is refused, unless the edge `takesOtherNames`: then it
+    /// is the first again.
+    package static func edge(_ certificates: [Certificate], takesOtherNames: Bool) throws(TLSError) -> TLSContext {
+        try TLSError.onHostThread { () throws(TLSError) in
+            let all = try certificates.map { certificate throws(TLSError) in try makeEdge(certificate) }
+            guard let edge = all.first else { throw TLSError("an edge needs a certificate") }
+            for (context, certificate) in zip(all, certificates) {
+                for name in certificate.hostNames where edge.contexts[name] == nil { edge.contexts[name] = context }
+            }
+            // Not itself: the circle would never end.
+            edge.contexts = edge.contexts.filter { $0.value !== edge }
+            edge.ownNames = Set(certificates[0].hostNames)
+            edge.takesOtherNames = takesOtherNames
+            let itself = Unmanaged.passUnretained(edge).toOpaque()
+            wmpo_ctx_set_server_name_callback(edge.context, chooseByName, itself)
+            return edge
+        }
     }
 
     private static func makeEdge(_ certificate: Certificate) throws(TLSError) -> TLSContext {
@@ -118,6 +153,17 @@ package final class TLSContext: @unchecked Sendable {
         }
     }
 
+    /// The context for who asks for `name`; nil: nobody answers to it.
+    fileprivate func context(for name: String) -> OpaquePointer? {
+        let name = name.lowercased()
+        let wildcard = "*" + name.drop { $0 != "." }
+        for name in [name, wildcard] {
+            if ownNames.contains(name) { return context }
+            if let other = contexts[name] { return other.context }
+        }
+        return takesOtherNames ? context : nil
+    }
+
     fileprivate func select(
         _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>, _ outLength: UnsafeMutablePointer<UInt8>,
         _ offered: UnsafePointer<UInt8>, _ offeredLength: UInt32
@@ -129,6 +175,21 @@ package final class TLSContext: @unchecked Sendable {
         out.pointee = UnsafePointer(chosen)
         return SSL_TLSEXT_ERR_OK
     }
+}
+
+private func chooseByName(
+    _ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<Int32>?, _ argument: UnsafeMutableRawPointer?
+) -> Int32 {
+    guard let ssl, let argument, let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else {
+        return SSL_TLSEXT_ERR_OK
+    }
+    let edge = Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
+    guard let context = edge.context(for: String(cString: name)) else {
+        alert?.pointee = SSL_AD_UNRECOGNIZED_NAME
+        return SSL_TLSEXT_ERR_ALERT_FATAL
+    }
+    if context != edge.context { SSL_set_SSL_CTX(ssl, context) }
+    return SSL_TLSEXT_ERR_OK
 }
 
 private func selectProtocol(

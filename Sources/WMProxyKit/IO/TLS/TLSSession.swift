@@ -21,7 +21,6 @@ final class TLSSession {
     private let window: UnsafeMutablePointer<wmpo_window>
     /// Keeps the ALPN list and certificates that libssl refers to.
     private let context: TLSContext
-    private let trust: TLSContext.Trust
     /// Ciphertext left over when the reader had no more room.
     private var stash = ByteBuffer()
     /// After a fatal error only freeing is allowed (SSL_get_error(3)).
@@ -32,8 +31,10 @@ final class TLSSession {
     /// When the session was last used, for `noteUse`.
     private var usedAt = Int64.min
     private var keepsBuffers = false
+    /// The fingerprint of the peer's certificate, where it was not the pinned one.
+    fileprivate var unwantedFingerprint: String?
 
-    init(_ context: TLSContext, trust: TLSContext.Trust = .none) throws(TLSError) {
+    init(_ context: TLSContext) throws(TLSError) {
         ERR_clear_error()
         guard let ssl = SSL_new(context.context) else { throw .queued("cannot begin TLS") }
         let window = UnsafeMutablePointer<wmpo_window>.allocate(capacity: 1)
@@ -44,9 +45,10 @@ final class TLSSession {
             throw .queued("cannot begin TLS")
         }
         SSL_set_bio(ssl, bio, bio)
-        (self.ssl, self.window, self.context, self.trust) = (ssl, window, context, trust)
+        (self.ssl, self.window, self.context) = (ssl, window, context)
         if context.isServer { SSL_set_accept_state(ssl) } else { SSL_set_connect_state(ssl) }
-        if trust.authorities != nil {
+        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+        if let trust = context.trust, trust.authorities != nil {
             let host = trust.host
             // Without a name any certificate of a trusted authority would do (SSL_set1_host(3)).
             if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) != 1 {
@@ -131,14 +133,6 @@ final class TLSSession {
         guard result == 1 else { return explain(result, "TLS handshake") }
         // A chain that was found in the end may have had false starts.
         ERR_clear_error()
-        if let wanted = trust.fingerprint {
-            let certificate = SSL_get0_peer_certificate(ssl)
-            let got = certificate.flatMap { Certificate.fingerprint(of: $0) } ?? "none"
-            guard got == wanted else {
-                isBroken = true
-                return .failed(TLSError("the server's certificate has the fingerprint \(got), not the pinned one"))
-            }
-        }
         if context.isTunnel {
             var chosen: UnsafePointer<UInt8>?
             var length: UInt32 = 0
@@ -208,7 +202,21 @@ final class TLSSession {
         return binding
     }
 
-    private func explain(_ result: Int32, _ context: String) -> Step {
+    /// Whom the peer's certificate, which was verified, names: its first DNS name, else its e-mail address, else its
+    /// common name (RFC 5280 §4.2.1.6); nil if it showed none.
+    var peerName: String? {
+        guard isEstablished, context.isServer, let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { room in
+            guard wmpo_subject(certificate, room.baseAddress, room.count) == 1, let name = room.baseAddress else {
+                return nil
+            }
+            return String(cString: name)
+        }
+    }
+
+    var serverName: String? { SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { String(cString: $0) } }
+
+    private func explain(_ result: Int32, _ doing: String) -> Step {
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
             return .wantsInput
@@ -217,13 +225,32 @@ final class TLSSession {
         default:
             isBroken = true
             defer { ERR_clear_error() }
-            let verdict = SSL_get_verify_result(ssl)
-            if trust.authorities != nil, verdict != X509_V_OK {
-                return .failed(
-                    TLSError(
-                        "the server's certificate: \(String(cString: X509_verify_cert_error_string(Int(verdict))))"))
+            if let unwantedFingerprint {
+                let text = "the server's certificate has the fingerprint \(unwantedFingerprint), not the pinned one"
+                return .failed(TLSError(text, .wrongFingerprint))
             }
-            return .failed(.queued(context))
+            let verdict = SSL_get_verify_result(ssl)
+            if verdict != X509_V_OK, context.verifiesPeer {
+                return .failed(.verdict(verdict, on: context.isServer ? "the client" : "the server"))
+            }
+            return .failed(.queued(doing))
         }
     }
+}
+
+/// Decides on a server's certificate, in place of libssl (SSL_CTX_set_cert_verify_callback(3)): so that the server hears
+/// of a wrong key as of any other reason, by an alert.
+func verifyServer(_ store: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> Int32 {
+    guard let store, let argument else { return 0 }
+    let context = Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
+    if context.trust?.authorities != nil, X509_verify_cert(store) != 1 { return 0 }
+    guard let wanted = context.trust?.fingerprint else { return 1 }
+    let got = X509_STORE_CTX_get0_cert(store).flatMap { Certificate.fingerprint(of: $0) } ?? "none"
+    if got == wanted { return 1 }
+    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION)
+    let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()).map { OpaquePointer($0) }
+    if let session = ssl.flatMap({ SSL_get_ex_data($0, 0) }) {
+        Unmanaged<TLSSession>.fromOpaque(session).takeUnretainedValue().unwantedFingerprint = got
+    }
+    return 0
 }
