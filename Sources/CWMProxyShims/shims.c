@@ -204,8 +204,6 @@ static int64_t clock_ns(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int wmps_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
-
 int wmps_unacknowledged(int fd) {
     int count = 0;
     return ioctl(fd, TIOCOUTQ, &count) == 0 && count > 0 ? count : 0;

@@ -168,13 +168,11 @@ struct DatagramSocketTests {
         let (ear, otherEar) = (Ear(), Ear())
         ear.onDatagram = { ear, _, _ in
             guard ear.datagrams.count == 70 else { return }
-            do {
-                let moved = try server.moved(to: other)
-                #expect(server.isClosed && moved.address == server.address)
-                other.submit {
-                    do { try moved.start(otherEar) } catch { Issue.record(error) }
-                }
-            } catch { Issue.record(error) }
+            let moved = server.moved(to: other)
+            #expect(server.isClosed && !moved.isClosed && moved.address == server.address)
+            other.submit {
+                do { try moved.start(otherEar) } catch { Issue.record(error) }
+            }
         }
         on(loop) {
             for number in 0..<100 { #expect(send([UInt8(number)], by: client) == .sent) }

@@ -18,7 +18,7 @@ private final class Client: MuxOwner {
     func muxReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {}
     func muxClosed(_ stream: MuxStream) {}
     func muxOpened(_ id: UInt32, _ message: Open) -> MuxStream? {
-        let stream = DatagramStream(id: id, mux: mux, side: .service, counters: counters)
+        let stream = DatagramStream(id: id, mux: mux, side: .service, counters: counters, budget: nil)
         self.stream = stream
         return stream
     }

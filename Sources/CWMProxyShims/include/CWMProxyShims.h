@@ -67,8 +67,6 @@ const void *wmps_mark(void);
 
 int64_t wmps_monotonic_ns(void);
 
-/* Another descriptor of the same file, closed on exec. */
-int wmps_duplicate(int fd);
 /* Bytes that a TCP socket has taken and the peer has not acknowledged; 0 if it cannot tell. */
 int wmps_unacknowledged(int fd);
 

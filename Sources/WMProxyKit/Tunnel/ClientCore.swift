@@ -128,15 +128,15 @@ final class ClientCore: @unchecked Sendable {
     func heard(_ news: ClientLane.News, from lane: ClientLane) {
         switch news {
         case .up(let welcome): laneUp(lane, welcome)
-        case .failed(let error, let refusal):
+        case .failed(let error):
             lanes[ObjectIdentifier(lane)] = nil
-            laneFailed(lane, error, refusal)
+            laneFailed(lane, error)
             checkStopped()
         case .lost(let reason):
             lanes[ObjectIdentifier(lane)] = nil
             laneLost(lane, reason)
             checkStopped()
-        case .mapped(let mapped): if isOfSession(lane) { offers.receive(mapped) }
+        case .mapped(let mapped): if isOfSession(lane) { receive(mapped) }
         case .mapRefused(let refusal): if isOfSession(lane) { receive(refusal) }
         case .unmapped(let id): if isOfSession(lane) { unmapped(id) }
         case .goAway(let refusal): if isOfSession(lane) { leave(refusal) }
@@ -161,7 +161,7 @@ final class ClientCore: @unchecked Sendable {
         }
     }
 
-    private func laneFailed(_ lane: ClientLane, _ error: TunnelError, _ refusal: SessionError?) {
+    private func laneFailed(_ lane: ClientLane, _ error: TunnelError) {
         switch state {
         case .connecting where lane.joining.isEmpty:
             state = .down
@@ -171,8 +171,6 @@ final class ClientCore: @unchecked Sendable {
             session.joining.removeAll { $0 === lane }
             state = .up(session)
             Log.debug("no further lane: \(error.message)")
-            // The server has forgotten a session whose lanes we still believe to be alive.
-            if refusal == .unknownSession { return sessionLost(.silent) }
             laneTimer?.set(after: laneBackoff.next(now: loop.now))
         default: break
         }
@@ -221,7 +219,8 @@ final class ClientCore: @unchecked Sendable {
         wasUp = true
         lastLogged = ""
         Log.info("logged in at \(options.server) as '\(clientID)', \(tls == nil ? "not encrypted" : "by TLS")")
-        for map in offers.all { say(map) }
+        for map in offers.askAll() { say(map) }
+        offerBackoff.reset()
         board.setUp()
         events.post(.sessionUp, clientID: clientID, address: "\(options.server)")
         if drained != nil { return beginLeaving() }
@@ -285,7 +284,7 @@ final class ClientCore: @unchecked Sendable {
     }
 
     private func sayAll() {
-        for map in offers.all { say(map) }
+        for map in offers.askAll() { say(map) }
         for unmap in offers.removed { say(unmap) }
     }
 
@@ -305,12 +304,19 @@ final class ClientCore: @unchecked Sendable {
     }
 
     private func offerAgain() {
-        for map in offers.refused { say(map) }
+        for map in offers.askRefused() { say(map) }
+    }
+
+    private func receive(_ mapped: Mapped) {
+        offerBackoff.reset()
+        offers.receive(mapped)
     }
 
     private func receive(_ refusal: MapRefused) {
-        // The holder may leave: asked again, and told of once.
-        if refusal.code == .taken { offerTimer?.set(after: 1000 + offerBackoff.next(now: loop.now)) }
+        // The holder may leave, the server may have room again: asked again, and told of once.
+        if refusal.code == .taken || refusal.code == .tooMany, offerTimer?.isSet == false {
+            offerTimer?.set(after: 1000 + offerBackoff.next(now: loop.now))
+        }
         offers.receive(refusal)
     }
 

@@ -10,7 +10,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     enum News: Sendable {
         case up(Welcome)
         /// It could not connect or log in.
-        case failed(TunnelError, SessionError?)
+        case failed(TunnelError)
         case lost(LaneLoss)
         case mapped(Mapped)
         case mapRefused(MapRefused)
@@ -53,10 +53,11 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     private var dialers: [Dialer] = []
     private var redialTimer: Timer?
     private var dialFailures = LogLimiter()
+    private var cuts = LogLimiter()
     /// It takes no more streams, and closes when the last has ended.
     private var farewell: Refusal?
     /// What the server said when it refused the login, until the lane is gone.
-    private var refused: (TunnelError, SessionError)?
+    private var refused: TunnelError?
 
     /// Between the attempts to connect that run side by side, milliseconds.
     private static let redialInterval = 1000
@@ -112,7 +113,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         case .failure(let error):
             state = .over
             let message = "cannot reach the server at \(options.server): \(error)\(error.hint)"
-            tell(.failed(TunnelError(TunnelError.Code(error), message), nil))
+            tell(.failed(TunnelError(TunnelError.Code(error), message)))
         }
     }
 
@@ -127,7 +128,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         guard let random = Digest.random(32) else {
             connection.close()
             state = .over
-            return tell(.failed(TunnelError(.system, "the system has no random numbers"), nil))
+            return tell(.failed(TunnelError(.system, "the system has no random numbers")))
         }
         if connection.isSecure { counters.handshakes.add(1) }
         nonce = random
@@ -176,9 +177,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     private func receive(_ welcome: Welcome, _ proof: LoginProof?) {
         if options.credential != nil {
             guard let proof, Digest.equal(proof.ofServer, welcome.proof) else {
-                refused = (
-                    TunnelError(.authentication, "the server could not prove that it knows the secret"), .loginFailed
-                )
+                refused = TunnelError(.authentication, "the server could not prove that it knows the secret")
                 lane?.lose(.closed)
                 return
             }
@@ -201,7 +200,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
             default: .refused
             }
         let text = refusal.text.isEmpty ? "" : ": \(refusal.text)"
-        refused = (TunnelError(code, "the server refused the login\(text)"), refusal.code)
+        refused = TunnelError(code, "the server refused the login\(text)")
         lane?.lose(.closed)
     }
 
@@ -224,8 +223,8 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
             let isCutOff = if case .violation = reason { false } else { true }
             let hint = core.tls == nil && isCutOff ? ": does the server want TLS ('ts: true')?" : ""
             let error =
-                refused?.0 ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)\(hint)")
-            tell(.failed(error, refused?.1))
+                refused ?? TunnelError(.init(login: reason), "login at \(options.server) failed: \(reason)\(hint)")
+            tell(.failed(error))
         case .idle, .connecting, .over: break
         }
     }
@@ -255,7 +254,8 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         counters.streamsTotal.add(1)
         Log.debug("visitor \(message.visitor) of '\(target.name)'")
         if target.isUDP {
-            let stream = DatagramStream(id: id, mux: lane.mux, side: .service, counters: counters)
+            let stream = DatagramStream(
+                id: id, mux: lane.mux, side: .service, counters: counters, budget: core.budget)
             datagramStreams[ObjectIdentifier(stream)] = stream
             stream.onStart = { [self] stream in join(stream, to: target) }
             return stream
@@ -339,7 +339,8 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     func cutOffGreediest(within budget: ByteBudget) {
         guard let pipe = greediest(within: budget), pipe.held.bytes > 0 else { return }
         counters.shed.add(1)
-        Log.warning("a connection to a service for which \(pipe.held.bytes) bytes waited is cut off")
+        cuts.log(
+            .warning, at: loop.now, "a connection to a service for which \(pipe.held.bytes) bytes waited is cut off")
         pipe.giveUp()
     }
 

@@ -11,6 +11,8 @@ struct ClientOffers {
         var state = State.pending
         /// The port that the server chose.
         var port: UInt16 = 0
+        /// What was said of its refusal, while that lasts.
+        var refusal = ""
     }
 
     private let board: ClientBoard
@@ -27,9 +29,17 @@ struct ClientOffers {
     // MARK: What to say
 
     /// Everything that is to be offered in a new session, or again on another lane, in the order it was added.
-    var all: [Map] { ids { $0 != .removing }.compactMap(map) }
-    /// What another client holds.
-    var refused: [Map] { ids { $0 == .refused }.compactMap(map) }
+    mutating func askAll() -> [Map] { ask { $0 != .removing } }
+
+    /// What was refused, since there may be room now.
+    mutating func askRefused() -> [Map] { ask { $0 == .refused } }
+
+    private mutating func ask(_ isWanted: (Offer.State) -> Bool) -> [Map] {
+        let ids = ids(isWanted)
+        for id in ids where offers[id]?.state == .refused { offers[id]?.state = .pending }
+        return ids.compactMap(map)
+    }
+
     /// What was taken back, and the server has not confirmed yet.
     var removed: [Unmap] { ids { $0 == .removing }.map { Unmap(id: $0) } }
     var names: [String] { offers.values.map(\.options.name) }
@@ -93,10 +103,11 @@ struct ClientOffers {
     // MARK: What the server says
 
     mutating func receive(_ mapped: Mapped) {
-        guard let offer = offers[mapped.id], offer.state == .pending || offer.state == .refused else { return }
+        guard let offer = offers[mapped.id], offer.state == .pending else { return }
         // All are for people, the first is for programs.
         let address = String(mapped.address.prefix { $0 != " " })
         offers[mapped.id]?.state = .up
+        offers[mapped.id]?.refusal = ""
         offers[mapped.id]?.port = Endpoint(address)?.port ?? 0
         counters.mappings.add(1)
         let name = offer.options.name
@@ -109,6 +120,9 @@ struct ClientOffers {
         guard let offer = offers[refusal.id], offer.state == .pending || offer.state == .up else { return }
         if offer.state == .up { counters.mappings.add(-1) }
         offers[refusal.id]?.state = .refused
+        // Asked again and refused again, it is no news.
+        guard offer.refusal != refusal.text else { return }
+        offers[refusal.id]?.refusal = refusal.text
         let name = offer.options.name
         let error = TunnelError(
             refusal.code == .taken ? .alreadyExists : .refused, "the server refused mapping '\(name)': \(refusal.text)")

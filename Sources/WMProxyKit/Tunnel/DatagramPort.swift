@@ -16,6 +16,8 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
     private unowned let core: ServerCore
 
     // On the first loop.
+    /// Whom it is for, and after how much silence a visitor is forgotten.
+    private var served: (route: Route, idle: Int)?
     private var place: ServerShard
     private var isMoving = false
     /// What has to wait for the end of a move.
@@ -42,25 +44,26 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
 
     /// From here on visitors go to `route`, and are forgotten after `idle` milliseconds of silence (0: of a minute).
     func serve(_ route: Route, idle: Int) {
-        whenSettled { [self] in
-            let destination = home(of: route)
-            guard destination !== place else {
-                return core.on(place) { [self] _ in begin(route, idle) }
-            }
-            move(to: destination) { [self] in begin(route, idle) }
-        }
+        served = (route, idle)
+        whenSettled { [self] in settle() }
     }
 
     /// The lanes of `session` have changed.
     func follow(_ session: SharedSession) {
         whenSettled { [self] in
-            guard !session.hasLanes(onShard: place.index) else { return }
-            core.on(place) { [self] _ in
-                guard let route, route.session === session else { return }
-                let idle = idle
-                core.onHome { [self] _ in serve(route, idle: idle) }
-            }
+            guard served?.route.session === session, !session.hasLanes(onShard: place.index) else { return }
+            settle()
         }
+    }
+
+    /// Goes where it can be served, by what holds now: meanwhile it may have become another session's.
+    private func settle() {
+        guard let (route, idle) = served else { return }
+        let destination = home(of: route)
+        guard destination !== place else {
+            return core.on(place) { [self] _ in begin(route, idle) }
+        }
+        move(to: destination) { [self] in begin(route, idle) }
     }
 
     /// Closes; `done` runs on the first loop when the port is free.
@@ -90,22 +93,17 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
         isMoving = true
         core.on(place) { [self] _ in
             forgetVisitors()
-            do throws(SystemError) {
-                socket = try socket.moved(to: destination.loop)
-                isStarted = false
-            } catch {
-                Log.error("UDP port \(address) is lost: \(error)")
-                socket.close()
-            }
+            socket = socket.moved(to: destination.loop)
+            isStarted = false
             core.on(destination) { [self] in
                 shard = $0
                 arrived()
-                core.onHome { [self] _ in settle(at: destination) }
+                core.onHome { [self] _ in moved(to: destination) }
             }
         }
     }
 
-    private func settle(at destination: ServerShard) {
+    private func moved(to destination: ServerShard) {
         (place, isMoving) = (destination, false)
         let waiting = afterMove
         afterMove = []
@@ -122,9 +120,11 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
             forgetVisitors()
         }
         guard !isStarted, !socket.isClosed else { return }
-        isStarted = true
-        do throws(SystemError) { try socket.start(self) } catch {
-            Log.error("UDP port \(address) is lost: \(error)")
+        do throws(SystemError) {
+            try socket.start(self)
+            isStarted = true
+        } catch {
+            core.onHome { [address] in $0.lost(.port(.udp, address), "the port cannot be read: \(error)") }
         }
     }
 
@@ -151,7 +151,8 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
             shard.counters.datagramsDropped.add(1)
             return nil
         }
-        let stream = DatagramStream(id: id, mux: lane.mux, side: .visitor, counters: shard.counters)
+        let stream = DatagramStream(
+            id: id, mux: lane.mux, side: .visitor, counters: shard.counters, budget: route.session?.budget)
         // The circle ends with the stream.
         let timer = Timer(on: shard.loop) { stream.end(.cancelled) }
         let visitor = Visitor(stream: stream, idle: timer)

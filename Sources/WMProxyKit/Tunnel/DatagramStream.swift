@@ -4,8 +4,8 @@ import WMPWire
 /// A stream that carries the datagrams of one UDP visitor, each as a whole: at the server between the port and the
 /// tunnel, at the client between the tunnel and the service.
 ///
-/// Nothing waits here: a datagram that finds no room or no credit is dropped, as the network would. Confined to its
-/// loop.
+/// A datagram that finds no room or no credit is dropped, as the network would; what waits here is one that has not come
+/// as a whole, and the first few. Confined to its loop.
 final class DatagramStream: MuxStream {
     private let side: TunnelSide
     private let counters: Counters
@@ -18,13 +18,18 @@ final class DatagramStream: MuxStream {
     /// The stream is over.
     var onEnd: (() -> Void)?
     private var early: [[UInt8]] = []
+    private var earlySize = 0
+    /// What has come of a datagram that is not whole, and what is early, on its session's account.
+    private var held: Holding
     private var isCounted = false
 
-    /// Datagrams that wait for `onDatagram`.
+    /// Datagrams that wait for `onDatagram`, and their bytes.
     private static let mostEarly = 8
+    private static let mostEarlySize = 64 * 1024
 
-    init(id: UInt32, mux: Mux, side: TunnelSide, counters: Counters) {
+    init(id: UInt32, mux: Mux, side: TunnelSide, counters: Counters, budget: ByteBudget?) {
         (self.side, self.counters) = (side, counters)
+        held = Holding(budget)
         super.init(id: id, mux: mux)
     }
 
@@ -52,20 +57,25 @@ final class DatagramStream: MuxStream {
                 counters.addOutOfTunnel(datagram.count, at: side)
                 if let onDatagram {
                     onDatagram(datagram)
-                } else if early.count < Self.mostEarly {
+                } else if early.count < Self.mostEarly, earlySize + datagram.count <= Self.mostEarlySize {
                     early.append(Array(datagram))
+                    earlySize += datagram.count
                 } else {
                     counters.datagramsDropped.add(1)
                 }
             }
         } catch { return end(.cancelled) }
+        guard !isClosed else { return }
+        // Too much waits, of this and others: what is here goes, since datagrams may get lost.
+        if held.set(to: reader.held + earlySize) != nil { return end(.tooMany) }
         consumed(bytes.count)
     }
 
     private func passOnEarly() {
         guard let onDatagram, !early.isEmpty else { return }
         let waiting = early
-        early = []
+        (early, earlySize) = ([], 0)
+        _ = held.set(to: reader.held)
         for datagram in waiting { datagram.withUnsafeBytes { onDatagram($0) } }
     }
 
@@ -82,7 +92,8 @@ final class DatagramStream: MuxStream {
         guard isCounted else { return }
         isCounted = false
         counters.udpVisitors.add(-1)
-        early = []
+        (early, earlySize) = ([], 0)
+        _ = held.set(to: 0)
         onDatagram = nil
         let end = onEnd
         onEnd = nil

@@ -166,7 +166,10 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
             do throws(ConnectionError) {
                 mux.isBlocked = try !sendOutput()
             } catch { return lose(.connection(error)) }
-            if mux.isBlocked { return }
+            if mux.isBlocked {
+                if mux.isOverfull { lose(.violation(ProtocolViolation("it does not read what it is told"))) }
+                return
+            }
             guard mux.hasWaiting else { break }
             isFlushScheduled = true
             mux.serveWaiting()

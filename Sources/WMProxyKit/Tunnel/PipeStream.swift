@@ -70,7 +70,11 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     // MARK: Connection → stream
 
-    func connectionReadable() { pump() }
+    func connectionReadable() {
+        // It has ended properly, and then broke: the other direction is lost.
+        if hasSentEnd, connection?.hasFailed == true { return fail() }
+        pump()
+    }
     override func canSend() { pump() }
 
     private func pump() {
@@ -80,7 +84,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
             guard size > 0 else {
                 // A connection that broke while there is no credit would not be noticed by reading.
                 if connection.hasFailed { return fail() }
-                // With credit and room left, it is another's turn.
+                // Its turn is over.
                 if budget == 0 { mux?.wait(self) }
                 return
             }
@@ -93,6 +97,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
             case .end:
                 sendEnd()
                 finishIfDone()
+                limitFarewell()
                 return
             case .failed:
                 return fail()
@@ -149,9 +154,9 @@ final class PipeStream: MuxStream, ConnectionHandler {
     }
 
     /// While the stream goes on, a reader may rest for as long as it likes. Once it is over, nobody else waits for
-    /// these bytes, and a reader that takes none of them does not want them.
+    /// these bytes, and a reader that takes none of them does not want them. Called at each end, and when it takes none.
     private func limitFarewell() {
-        guard let connection, isClosed, hasReceivedEnd, farewell == nil || farewell?.isSet == false else { return }
+        guard let connection, hasSentEnd, hasReceivedEnd, !pending.isEmpty, farewell?.isSet != true else { return }
         let timer = farewell ?? Timer(on: connection.loop) { [weak self] in self?.close(resetting: true) }
         farewell = timer
         timer.set(after: Self.farewellTimeout)

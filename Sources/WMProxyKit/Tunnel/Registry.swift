@@ -52,11 +52,12 @@ struct Registry {
         return true
     }
 
-    /// The session is lost: its names are kept, its ports are free.
+    /// The session is lost: of its `claims` the names are kept, the ports are free.
     /// - Returns: each claim that changes, with its vacant route, or nil to forget it.
-    mutating func vacate(_ session: SharedSession) -> [(Claim, Route?)] {
+    mutating func vacate(_ session: SharedSession, _ claims: [Claim]) -> [(Claim, Route?)] {
         var changes: [(Claim, Route?)] = []
-        for (claim, entry) in entries where entry.route.session === session {
+        for claim in claims {
+            guard let entry = entries[claim], entry.route.session === session else { continue }
             guard case .host = claim else {
                 entries[claim] = nil
                 changes.append((claim, nil))

@@ -259,20 +259,19 @@ final class ServerCore: @unchecked Sendable {
     /// limit). Blocks its thread, which is the host's.
     func stop(drain milliseconds: Int) throws(TunnelError) {
         let finished = Monitor()
-        nonisolated(unsafe) var left = shards.count
+        // The shards, and the ports.
+        nonisolated(unsafe) var left = shards.count + 1
+        @Sendable func finishOne() {
+            finished.locked {
+                left -= 1
+                finished.signal()
+            }
+        }
         let isAlive = homeLoop.submit { [self] in
             for listener in listeners.values { listener.close() }
             listeners.removeAll()
-            home.closePorts()
-            for shard in shards {
-                on(shard) { shard in
-                    shard.drain(milliseconds) {
-                        finished.locked {
-                            left -= 1; finished.signal()
-                        }
-                    }
-                }
-            }
+            home.closePorts { finishOne() }
+            for shard in shards { on(shard) { $0.drain(milliseconds) { finishOne() } } }
         }
         let deadline = milliseconds < 0 ? nil : Deadline(after: min(milliseconds, Int(Int32.max) - 5000) + 5000)
         let inTime = finished.locked {

@@ -17,6 +17,8 @@ final class ServerHome: @unchecked Sendable {
     /// The ports that mappings have for themselves.
     private var tcpPorts: [SocketAddress: Listener] = [:]
     private var udpPorts: [SocketAddress: DatagramPort] = [:]
+    /// UDP ports that are given up and not free yet, with what waits for them.
+    private var closingPorts: [SocketAddress: [() -> Void]] = [:]
     private var refusals = LogLimiter()
     private var comings = LogLimiter(perSecond: 50)
     /// The server stops: nothing is given away any more.
@@ -44,6 +46,9 @@ final class ServerHome: @unchecked Sendable {
         return chosen
     }
 
+    /// The lane for which shard `index` was chosen has joined, or is lost.
+    func forgetPlace(_ index: Int, in token: [UInt8]) { sessions[token]?.forgetPlace(index) }
+
     /// A login is good: a new session, or one more lane of the session named by `token`.
     func admit(_ lane: ServerLane, as identity: Identity, joining token: [UInt8]) -> Result<ServerSession, Refusal> {
         guard !isClosed else {
@@ -68,17 +73,17 @@ final class ServerHome: @unchecked Sendable {
         }
         lastNumber += 1
         let budget = ByteBudget(limit: core.options.limits.sessionQueued, within: core.budget)
-        let shared = SharedSession(number: lastNumber, identity: identity, budget: budget)
-        let session = ServerSession(shared, token: token, peer: lane.peer, home: self)
+        let shared = SharedSession(number: lastNumber, token: token, identity: identity, budget: budget)
+        let session = ServerSession(shared, peer: lane.peer, home: self)
         sessions[token] = session
         session.begin(with: lane, lane.agent)
         return .success(session)
     }
 
-    /// The session's last lane is gone.
-    func end(_ session: ServerSession) {
-        sessions[session.token] = nil
-        tell(registry.vacate(session.shared))
+    /// The session's last lane is gone, and with it what it claimed.
+    func end(_ session: ServerSession, _ claims: [Claim]) {
+        sessions[session.shared.token] = nil
+        tell(registry.vacate(session.shared, claims))
         noteVacant()
     }
 
@@ -86,7 +91,19 @@ final class ServerHome: @unchecked Sendable {
 
     /// A session has lanes elsewhere than before: what lives beside them moves along.
     func lanesChanged(of session: SharedSession) {
-        for port in udpPorts.values { port.follow(session) }
+        for case .port(.udp, let address) in sessions[session.token]?.claims ?? [] {
+            udpPorts[address]?.follow(session)
+        }
+    }
+
+    /// A port is of no use any more.
+    func lost(_ claim: Claim, _ reason: String) {
+        guard let route = registry[claim], let shared = route.session, let session = sessions[shared.token] else {
+            return
+        }
+        Log.error("\(claim) is lost: \(reason)")
+        release(claim, by: session) {}
+        session.lose(claim, .notOffered, reason)
     }
 
     /// What is refused to a peer is logged once a second.
@@ -120,7 +137,7 @@ final class ServerHome: @unchecked Sendable {
             adopt(opened, claim, map)
             if let loser {
                 let text = "taken over by a newer session of the same client"
-                for session in sessions.values where session.shared === loser { session.lose(claim, text) }
+                sessions[loser.token]?.lose(claim, .taken, text)
             }
             return .success((claim, core.visitorAddresses(of: map, at: claim)))
         }
@@ -129,12 +146,30 @@ final class ServerHome: @unchecked Sendable {
     /// Gives `claim` up; `done` runs when it is free.
     func release(_ claim: Claim, by session: ServerSession, done: @escaping () -> Void) {
         guard registry.release(claim, by: session.shared) else { return done() }
-        if case .port(.udp, let address) = claim, let port = udpPorts.removeValue(forKey: address) {
-            countPorts()
-            return port.close(done)
-        }
         tell([(claim, nil)])
-        done()
+        whenFree(claim, done)
+    }
+
+    /// Runs `body` when the port, if it is being closed, is free.
+    private func whenFree(_ claim: Claim, _ body: @escaping () -> Void) {
+        guard case .port(.udp, let address) = claim, closingPorts[address] != nil else { return body() }
+        closingPorts[address]?.append(body)
+    }
+
+    /// Runs `body` when every port is free that `map` asks for.
+    func whenFree(_ map: Map, _ body: @escaping () -> Void) {
+        guard map.mode == .udp, !closingPorts.isEmpty, let wanted = SocketAddress(endpoint: map.remote) else {
+            return body()
+        }
+        let address = wanted.port == 0 ? wanted.with(port: map.lastPort) : wanted
+        whenFree(.port(.udp, address), body)
+    }
+
+    private func close(_ port: DatagramPort, at address: SocketAddress) {
+        closingPorts[address] = []
+        port.close { [self] in
+            for body in closingPorts.removeValue(forKey: address) ?? [] { body() }
+        }
     }
 
     /// Who serves the visitors of `claim`.
@@ -151,7 +186,7 @@ final class ServerHome: @unchecked Sendable {
             // A UDP port is told by `adopt`, with more than the route.
             case .port(.tcp, let address): if route == nil { tcpPorts.removeValue(forKey: address)?.close() }
             case .port(.udp, let address):
-                if route == nil { udpPorts.removeValue(forKey: address)?.close {} }
+                if route == nil, let port = udpPorts.removeValue(forKey: address) { close(port, at: address) }
             }
         }
         countPorts()
@@ -211,9 +246,6 @@ final class ServerHome: @unchecked Sendable {
         guard wanted.isUnicast else {
             throw Refusal(code: .notOffered, text: "\(wanted.host) is not the address of a machine")
         }
-        guard wanted.port == 0 || !core.addresses.values.contains(where: { $0.port == wanted.port }) else {
-            throw Refusal(code: .notOffered, text: "port \(wanted.port) is one of the server's own")
-        }
         if wanted.port != 0 {
             // Its own earlier session may have it open still; the registry knows whose it is.
             let claim = Claim.port(transport, wanted)
@@ -231,6 +263,9 @@ final class ServerHome: @unchecked Sendable {
     }
 
     private func bind(_ address: SocketAddress, _ transport: Claim.Transport) throws(Refusal) -> (Claim, Opened?) {
+        guard address.port == 0 || !core.addresses.values.contains(where: { $0.port == address.port }) else {
+            throw Refusal(code: .notOffered, text: "port \(address.port) is one of the server's own")
+        }
         guard tcpPorts.count + udpPorts.count < Self.mostPorts else {
             throw Refusal(code: .tooMany, text: "the server has \(Self.mostPorts) ports open for mappings already")
         }
@@ -246,7 +281,12 @@ final class ServerHome: @unchecked Sendable {
                 return (.port(.udp, socket.address), .udp(socket))
             }
         } catch {
-            let code: SessionError = error.code == EADDRINUSE ? .taken : .notOffered
+            let code: SessionError =
+                switch error.code {
+                case EADDRINUSE: .taken
+                case EMFILE, ENFILE, ENOBUFS, ENOMEM: .tooMany
+                default: .notOffered
+                }
             throw Refusal(code: code, text: "cannot listen on \(transport.rawValue) \(address): \(error)")
         }
     }
@@ -267,13 +307,22 @@ final class ServerHome: @unchecked Sendable {
 
     // MARK: The end
 
-    func closePorts() {
+    /// Closes all ports; `done` runs when the last one is free.
+    func closePorts(_ done: @escaping () -> Void) {
+        isClosed = true
         for listener in tcpPorts.values { listener.close() }
         tcpPorts.removeAll()
-        for port in udpPorts.values { port.close {} }
+        for (address, port) in udpPorts { close(port, at: address) }
         udpPorts.removeAll()
         countPorts()
-        isClosed = true
+        var left = closingPorts.count
+        guard left > 0 else { return done() }
+        for address in closingPorts.keys {
+            closingPorts[address]?.append {
+                left -= 1
+                if left == 0 { done() }
+            }
+        }
     }
 }
 

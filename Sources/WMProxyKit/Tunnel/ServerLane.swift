@@ -32,9 +32,14 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     private var unanswered = 0
     private lazy var requests = RequestRate(burst: 2 * shard.core.options.limits.mappings)
     private var throttle: Timer?
+    private var isUsedUp = false
+    /// On the shard that was chosen for it, and not in its session yet.
+    private var isPlaced = false
 
     /// Messages about mappings on their way to the session before more are read.
     private static let mostUnanswered = 16
+    /// Bytes of control frames on the lane beyond which no stream is opened there.
+    private static let mostUnread = 256 * 1024
 
     /// Takes over the connection of a client that has to log in until `deadline`, monotonic nanoseconds.
     init(_ connection: Connection, peer: SocketAddress, shard: ServerShard, deadline: Int64) {
@@ -56,6 +61,13 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     private func expire() { fail("no login within the login time") }
 
     func start() { lane.connectionReadable() }
+
+    /// It was lost before it could join the session.
+    private func leavePlace(on shard: ServerShard) {
+        guard isPlaced, let token = hello?.session else { return }
+        isPlaced = false
+        shard.core.onHome { $0.forgetPlace(shard.index, in: token) }
+    }
 
     var isUp: Bool { if case .up = state { true } else { false } }
     var streamCount: Int { lane.mux.streamCount }
@@ -90,13 +102,16 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
             guard case .placing = state else { return }
             shard.core.onHome { [self, shard] home in
                 let index = home.shardForLane(of: hello.session, asking: shard.index)
-                shard.core.on(shard) { [self] _ in settle(shard.core.shards[index]) }
+                shard.core.on(shard) { [self] _ in
+                    isPlaced = true
+                    settle(shard.core.shards[index])
+                }
             }
         }
     }
 
     private func settle(_ destination: ServerShard) {
-        guard case .placing = state else { return }
+        guard case .placing = state else { return leavePlace(on: destination) }
         guard destination !== shard else { return resume() }
         endLoginTimer()
         lane.leave()
@@ -166,6 +181,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
             return shard.core.onHome { [self] _ in session.lost(self, .closed) }
         }
         endLoginTimer()
+        isPlaced = false
         state = .up(session)
         self.session = session.shared
         lane.mux.budget = session.shared.budget
@@ -173,7 +189,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         lane.mux.write(
             Welcome(
                 proof: proof?.ofServer ?? [], window: UInt32(ProtocolLimits.initialWindow),
-                serverID: "\(shard.core.options.serverID)", session: session.token,
+                serverID: "\(shard.core.options.serverID)", session: session.shared.token,
                 lanes: UInt8(clamping: shard.core.maxLanes)))
         lane.open(peerWindow: hello.window)
         shard.loggedIn(self)
@@ -230,16 +246,22 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     func admit() -> Result<UInt32, StreamError> {
         // The lane is lost before its session hears of it: its streams are told first.
         guard let session, isUp, !lane.isLost else { return .failure(.laneLost) }
-        guard session.streams.add(upTo: shard.core.options.limits.streams) else { return .failure(.tooMany) }
+        // A client that reads nothing has its visitors turned away before their OPENs fill our memory.
+        guard lane.mux.control.count <= Self.mostUnread,
+            session.streams.add(upTo: shard.core.options.limits.streams)
+        else { return .failure(.tooMany) }
         guard let id = lane.mux.takeID() else {
+            // The client moves to a new session, and what is under way ends here in peace.
             session.streams.remove()
-            lane.close(.goAway, Refusal(code: .tooMany, text: "stream numbers are used up: connect anew"))
+            if !isUsedUp { sayGoAway(Refusal(code: .shuttingDown, text: "stream numbers are used up")) }
+            isUsedUp = true
             return .failure(.laneLost)
         }
         return .success(id)
     }
 
     var mux: Mux { lane.mux }
+    var isLost: Bool { lane.isLost }
 
     /// Opens a stream, numbered by `admit`, for a visitor.
     func open(_ stream: MuxStream, mapping: UInt32, visitor: SocketAddress) {
@@ -283,6 +305,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
             } else {
                 shard.turnedAway(peer, "\(reason)", TunnelError.Code(login: reason))
             }
+            leavePlace(on: shard)
             return shard.lost(self, wasUp: false)
         }
         throttle?.cancel()

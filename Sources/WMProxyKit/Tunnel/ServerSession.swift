@@ -3,7 +3,7 @@ import WMPWire
 
 /// One client at the server: its lanes and its mappings.
 ///
-/// @unchecked Sendable: confined to the server's first loop, but for `shared` and `token`, which never change.
+/// @unchecked Sendable: confined to the server's first loop, but for `shared`, which never changes.
 final class ServerSession: @unchecked Sendable {
     /// What a client asks for, over any of its lanes.
     enum Request: Sendable {
@@ -18,18 +18,20 @@ final class ServerSession: @unchecked Sendable {
     }
 
     let shared: SharedSession
-    /// Names the session to lanes that join it.
-    let token: [UInt8]
     private(set) var lanes: [ServerLane] = []
     /// Shards that were chosen for lanes which have not logged in yet.
     var placed: [Int] = []
+    /// Mappings whose ports are not free yet, and on which lane to answer.
+    private var awaited: [UInt32: (map: Map, lane: ServerLane)] = [:]
     private let peer: SocketAddress
     private unowned let home: ServerHome
     private var mappings: [UInt32: Mapping] = [:]
 
-    init(_ shared: SharedSession, token: [UInt8], peer: SocketAddress, home: ServerHome) {
-        (self.shared, self.token, self.peer, self.home) = (shared, token, peer, home)
+    init(_ shared: SharedSession, peer: SocketAddress, home: ServerHome) {
+        (self.shared, self.peer, self.home) = (shared, peer, home)
     }
+
+    var claims: [Claim] { mappings.values.map(\.claim) }
 
     private var clientID: String { shared.identity.clientID }
     private var events: EventQueue { home.core.events }
@@ -47,25 +49,31 @@ final class ServerSession: @unchecked Sendable {
 
     func join(_ lane: ServerLane) {
         lanes.append(lane)
-        if let index = placed.firstIndex(of: lane.shard.index) { placed.remove(at: index) }
+        forgetPlace(lane.shard.index)
         Log.debug("client '\(clientID)': \(lanes.count) lanes")
+    }
+
+    func forgetPlace(_ index: Int) {
+        if let found = placed.firstIndex(of: index) { placed.remove(at: found) }
     }
 
     /// A lane is gone, and what was under way on it. The session goes with the last one.
     func lost(_ lane: ServerLane, _ reason: LaneLoss) {
         lanes.removeAll { $0 === lane }
-        placed.removeAll()
         guard lanes.isEmpty else {
-            Log.write(
-                reason.code == nil ? .debug : .info,
-                "client '\(clientID)': a lane from \(lane.peer) is gone, \(lanes.count) left: \(reason)")
+            if reason.code != nil {
+                home.logComing(
+                    "client '\(clientID)': a lane from \(lane.peer) is gone, \(lanes.count) left: \(reason)")
+            }
             return home.lanesChanged(of: shared)
         }
+        let claims = claims
         home.counters.sessions.add(-1)
         home.counters.mappings.add(-mappings.count)
         mappings.removeAll()
+        awaited.removeAll()
         home.logComing("client '\(clientID)' from \(peer) is gone: \(reason)")
-        home.end(self)
+        home.end(self, claims)
         events.post(
             .sessionDown, code: reason.code, clientID: clientID, address: peer.description,
             reason: reason.description)
@@ -95,6 +103,15 @@ final class ServerSession: @unchecked Sendable {
                 Refusal(code: .tooMany, text: "a session has at most \(home.core.options.limits.mappings) mappings"),
                 on: lane)
         }
+        let isFirst = awaited.updateValue((map, lane), forKey: map.id) == nil
+        guard isFirst else { return }
+        home.whenFree(map) { [self] in
+            guard let (map, lane) = awaited.removeValue(forKey: map.id) else { return }
+            take(map, on: lane)
+        }
+    }
+
+    private func take(_ map: Map, on lane: ServerLane) {
         switch home.take(map, for: self) {
         case .failure(let refusal): refuse(map, refusal, on: lane)
         case .success(let (claim, addresses)):
@@ -116,6 +133,7 @@ final class ServerSession: @unchecked Sendable {
     }
 
     private func receive(_ unmap: Unmap, on lane: ServerLane) {
+        awaited[unmap.id] = nil
         guard let mapping = mappings.removeValue(forKey: unmap.id) else {
             // Refused, or taken over, while the client's word was on its way: it is gone all the same.
             return lane.say(.unmapped, unmap.payload)
@@ -128,11 +146,11 @@ final class ServerSession: @unchecked Sendable {
     }
 
     /// The claim is another's now, or its port is gone.
-    func lose(_ claim: Claim, _ reason: String) {
+    func lose(_ claim: Claim, _ code: SessionError, _ reason: String) {
         for (number, mapping) in mappings where mapping.claim == claim {
             mappings[number] = nil
             home.counters.mappings.add(-1)
-            lanes.last?.say(MapRefused(id: number, code: .taken, text: reason))
+            lanes.last?.say(MapRefused(id: number, code: code, text: reason))
             events.post(.mappingDown, clientID: clientID, name: mapping.map.name, reason: reason)
         }
     }

@@ -31,6 +31,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     private var drained: (() -> Void)?
     private var drainTimer: Timer?
     private var isCheckScheduled = false
+    private var isDroppingUpstreams = false
 
     init(_ core: ServerCore, index: Int, loop: Loop) {
         (self.core, self.index, self.loop) = (core, index, loop)
@@ -39,8 +40,15 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     func change(_ changes: [(HostName, Route?)]) {
         routesVersion += 1
         for (name, route) in changes { routes[name] = route }
-        // A client that takes its mapping back waits for the streams of visitors who only may ask again.
-        for visitor in visitors.values { visitor.dropIdleUpstream() }
+        // A client that takes its mapping back waits for the streams of visitors who only may ask again. Once for all
+        // changes of a turn: there may be many, and many visitors.
+        guard !isDroppingUpstreams else { return }
+        isDroppingUpstreams = true
+        loop.later { [weak self] in
+            guard let self else { return }
+            isDroppingUpstreams = false
+            for visitor in visitors.values { visitor.dropIdleUpstream() }
+        }
     }
 
     // MARK: Tunnel connections
@@ -98,7 +106,8 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     /// The lane of `session` with the fewest streams on this shard.
     func lane(of session: SharedSession) -> ServerLane? {
-        guard let lanes = lanesOf[ObjectIdentifier(session)] else { return nil }
+        // One that is being lost is still in the table while its streams hear of it.
+        guard let lanes = lanesOf[ObjectIdentifier(session)]?.filter({ !$0.isLost }) else { return nil }
         return lanes.count == 1 ? lanes[0] : lanes.min { $0.streamCount < $1.streamCount }
     }
 
@@ -156,7 +165,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
         visitors[ObjectIdentifier(visitor)] = visitor
         counters.visitors.add(1)
         visitor.arrive(on: self)
-        if isStopping { visitor.close() }
+        if isStopping { if drained == nil { visitor.close() } else { visitor.drain() } }
     }
 
     /// Leaves for another shard.

@@ -6,6 +6,8 @@ import WMPWire
 /// @unchecked Sendable: `lastShard` is confined to the first loop, the rest never changes or is atomic.
 final class SharedSession: @unchecked Sendable {
     let number: UInt64
+    /// Names the session to lanes that join it.
+    let token: [UInt8]
     let identity: Identity
     /// Streams on all its lanes.
     let streams = SharedCount()
@@ -15,8 +17,8 @@ final class SharedSession: @unchecked Sendable {
     /// A bit for each shard that has lanes of it.
     private let shards = Atomic<UInt64>(0)
 
-    init(number: UInt64, identity: Identity, budget: ByteBudget) {
-        (self.number, self.identity, self.budget) = (number, identity, budget)
+    init(number: UInt64, token: [UInt8], identity: Identity, budget: ByteBudget) {
+        (self.number, self.token, self.identity, self.budget) = (number, token, identity, budget)
     }
 
     /// On the shard's loop: it has lanes now, or none any more.

@@ -248,6 +248,7 @@ extension HTTPVisitor {
         upload.consume(sent)
         upload.releaseIfEmpty()
         if sent > 0, body != nil { startTimer(.body) }
+        if upload.isEmpty, body == nil { upstream.rest() }
         return upload.isEmpty
     }
 

@@ -117,11 +117,6 @@ package enum System {
         return try checked("socket") { Glibc.socket(family, kind, 0) }
     }
 
-    /// Another descriptor of the same socket.
-    package static func duplicate(_ fd: Int32) throws(SystemError) -> Int32 {
-        try checked("fcntl") { wmps_duplicate(fd) }
-    }
-
     /// Bytes that a TCP socket has taken and the peer has not acknowledged (tcp(7), SIOCOUTQ).
     static func unacknowledged(_ fd: Int32) -> Int { Int(wmps_unacknowledged(fd)) }
 

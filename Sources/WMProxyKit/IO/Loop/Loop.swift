@@ -273,7 +273,10 @@ package final class Loop: @unchecked Sendable {
         guard !laterJobs.isEmpty else { return }
         let jobs = laterJobs
         laterJobs.removeAll(keepingCapacity: true)
-        for job in jobs { job() }
+        for job in jobs {
+            runInboxIfSignalled()
+            job()
+        }
     }
 }
 

@@ -111,7 +111,8 @@ package final class Connection: Pollable, @unchecked Sendable {
     package func arrive(on loop: Loop) throws(SystemError) {
         self.loop = loop
         mayRead = true
-        mayWrite = true
+        // What waits goes out with the first word from the new loop.
+        mayWrite = sealed.isEmpty
         try loop.watch(fd, self)
     }
 

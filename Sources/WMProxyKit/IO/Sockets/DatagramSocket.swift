@@ -83,12 +83,14 @@ package final class DatagramSocket: Pollable, @unchecked Sendable {
         self.handler = handler
     }
 
-    /// The same socket on another loop, whose thread goes on with it; this one is closed. What comes meanwhile waits in
+    /// The same socket on another loop, whose thread goes on with it; this object is done. What comes meanwhile waits in
     /// the kernel.
-    package func moved(to loop: Loop) throws(SystemError) -> DatagramSocket {
-        let moved = DatagramSocket(try System.duplicate(fd), like: self, on: loop)
-        close()
-        return moved
+    package func moved(to loop: Loop) -> DatagramSocket {
+        guard isOpen else { return self }
+        isOpen = false
+        if handler != nil { self.loop.unwatch(fd) }
+        handler = nil
+        return DatagramSocket(fd, like: self, on: loop)
     }
 
     // MARK: Reading

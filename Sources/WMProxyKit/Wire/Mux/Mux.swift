@@ -49,6 +49,8 @@ package final class Mux {
     /// the flows of a link).
     private var waiting = StreamQueue()
     private var waitingBulk = StreamQueue()
+    /// Streams in them that have ended meanwhile, or more.
+    private var closedWaiting = 0
 
     // The frame being read.
     private var gathered = ByteBuffer()
@@ -105,7 +107,18 @@ package final class Mux {
         streams.forget(stream.id)
         stream.mux = nil
         if dataStream === stream { dataStream = nil }
+        if stream.isWaiting {
+            closedWaiting += 1
+            if closedWaiting > 64, closedWaiting * 2 > waiting.count + waitingBulk.count { sweepWaiting() }
+        }
         owner?.muxClosed(stream)
+    }
+
+    /// Forgets the streams that ended while they waited.
+    private func sweepWaiting() {
+        waiting.removeClosed()
+        waitingBulk.removeClosed()
+        closedWaiting = 0
     }
 
     /// The lane is lost: every stream hears it.
@@ -192,8 +205,11 @@ package final class Mux {
         FrameHeader(length: length, type: type, stream: stream).write(to: room)
         fill(UnsafeMutableRawBufferPointer(rebasing: room[FrameHeader.size..<FrameHeader.size + length]))
         control.commit(FrameHeader.size + length)
-        if wasEmpty { owner?.muxHasOutput() }
+        if wasEmpty || isOverfull { owner?.muxHasOutput() }
     }
+
+    /// More waits than a peer leaves unread that means well: the lane is to be closed.
+    package var isOverfull: Bool { control.count > ProtocolLimits.maxUnread }
 
     package func write(_ type: FrameType, stream: UInt32 = 0, payload: [UInt8] = []) {
         writeControl(type, stream, length: payload.count) { room in

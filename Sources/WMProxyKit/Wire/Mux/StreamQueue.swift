@@ -21,5 +21,10 @@ struct StreamQueue {
         return first
     }
 
+    mutating func removeClosed() {
+        streams = streams[head...].filter { $0?.isClosed == false }
+        head = 0
+    }
+
     mutating func removeAll() { self = StreamQueue() }
 }
