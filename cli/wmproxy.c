@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,6 +68,16 @@ static void log_stats(const wmp_stats *stats, void *user) {
              stats->http_errors, stats->reconnects, stats->connections, stats->ports, stats->udp_visitors,
              stats->datagrams_dropped, stats->shed);
     log_line(WMP_LOG_INFO, line, user);
+}
+
+/* Each visitor is a descriptor: as many as the system lets us have. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static int failed(void) {
@@ -206,6 +217,7 @@ static int run(const struct options *options) {
     static sigset_t stops; /* the detached thread below may outlive this frame */
     pthread_t waiter;
 
+    raise_descriptor_limit();
     if (wmp_config_check_file(options->config, &role, NULL, 0) < 0)
         return failed();
     take_signals(&stops);

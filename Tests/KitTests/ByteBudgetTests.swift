@@ -8,9 +8,9 @@ struct ByteBudgetTests {
     func holding() {
         let budget = ByteBudget(limit: 1000)
         var holding = Holding(budget)
-        #expect(holding.set(to: 1000) == nil)
-        #expect(holding.set(to: 1001) === budget && budget.isExceeded)
-        #expect(holding.set(to: 900) == nil && !budget.isExceeded)
+        #expect(holding.set(to: 1000, at: 0) == nil)
+        #expect(holding.set(to: 1001, at: 0) === budget && budget.isExceeded)
+        #expect(holding.set(to: 900, at: 0) == nil && !budget.isExceeded)
         #expect(budget.current == 900)
     }
 
@@ -20,10 +20,10 @@ struct ByteBudgetTests {
         let sessions = [ByteBudget(limit: 1000, within: engine), ByteBudget(limit: 1000, within: engine)]
         var first = Holding(sessions[0])
         var second = Holding(sessions[1])
-        #expect(first.set(to: 1000) == nil)
-        #expect(second.set(to: 600) === engine)
-        #expect(first.set(to: 0) == nil)
-        #expect(second.set(to: 1001) === sessions[1])
+        #expect(first.set(to: 1000, at: 0) == nil)
+        #expect(second.set(to: 600, at: 0) === engine)
+        #expect(first.set(to: 0, at: 0) == nil)
+        #expect(second.set(to: 1001, at: 0) === sessions[1])
         #expect(sessions[1].belongs(to: engine) && !sessions[1].belongs(to: sessions[0]))
     }
 
@@ -33,7 +33,7 @@ struct ByteBudgetTests {
         let session = ByteBudget(limit: 1000, within: engine)
         do {
             var holding = Holding(session)
-            _ = holding.set(to: 700)
+            _ = holding.set(to: 700, at: 0)
             #expect(engine.current == 700)
         }
         #expect(engine.current == 0 && session.current == 0)
@@ -50,5 +50,28 @@ struct ByteBudgetTests {
         #expect(other.promise(200))
         session.withdraw(800)
         #expect(other.promise(600))
+    }
+
+    @Test("weighs readers by how long they will take: one that stalls, and one that trickles, most")
+    func weight() {
+        let budget = ByteBudget(limit: 1 << 30)
+        let second: Int64 = 1_000_000_000
+        func weight(waiting: Int, taking rate: Int, silentFor silence: Int64 = 0) -> Int {
+            var holding = Holding(budget)
+            _ = holding.set(to: waiting, at: 0)
+            for tick in 1...100 { holding.noteTaken(rate / 10, at: Int64(tick) * second / 10) }
+            return holding.weight(on: budget, at: 10 * second + silence)
+        }
+        let honest = weight(waiting: 4 << 20, taking: 4 << 20)
+        #expect(weight(waiting: 256 << 10, taking: 0) > 5 * honest)
+        #expect(weight(waiting: 256 << 10, taking: 100) > 5 * honest)
+        #expect(weight(waiting: 4 << 20, taking: 4 << 20, silentFor: 10 * second) > 5 * honest)
+        // Who has next to nothing waiting frees next to nothing.
+        #expect(weight(waiting: 100, taking: 0) < honest)
+        #expect(Holding(budget).weight(on: budget, at: second) == 0)
+        let other = ByteBudget(limit: 1)
+        var holding = Holding(budget)
+        _ = holding.set(to: 1000, at: 0)
+        #expect(holding.weight(on: other, at: second) == 0)
     }
 }

@@ -106,6 +106,7 @@ private let near = "server: 127.0.0.1:1\n"
             lanes: 16
             max_window: 64KiB
             max_mappings: 5
+            max_ports: 7
             max_udp_visitors: 6
             max_queued: 1GiB
             max_session_queued: 2MiB
@@ -135,8 +136,8 @@ private let near = "server: 127.0.0.1:1\n"
         #expect(
             server.limits
                 == .init(
-                    sessions: 1, streams: 2, mappings: 5, udpVisitors: 6, connections: 3, handshakes: 4,
-                    queued: 1 << 30, sessionQueued: 2 << 20))
+                    sessions: 1, streams: 2, mappings: 5, ports: 7, udpVisitors: 6, connections: 3,
+                    handshakes: 4, queued: 1 << 30, sessionQueued: 2 << 20))
         #expect(server.timeouts == .init(login: 1000, head: 2000, response: 0, idle: 300_000))
         #expect(server.ping.interval == 250 && server.ping.timeout == 1500)
         #expect(server.listeners.map(\.name) == ["bind_addr", "map_http_bind", "map_https_bind", "map_tcp_bind"])

@@ -160,7 +160,8 @@ def test_no_more_visitors_than_the_limit(
     visitors = [visit(client) for _ in range(3)]
     for visitor in visitors:
         visitor.send(b"in")
-        raw_udp.receive()
+        raw_udp.send(b"answer", raw_udp.receive()[1])
+        assert visitor.receive() == b"answer"
     late = visit(client)
     for _ in range(5):
         late.send(b"late")
@@ -171,6 +172,24 @@ def test_no_more_visitors_than_the_limit(
     gone(server, client)
     late.send(b"now")
     assert raw_udp.receive()[0] == b"now"
+
+
+def test_whom_the_service_never_answered_gives_way(
+    start_server: Any, start_client: Any, raw_udp: RawUDP, visit: Callable[..., Visitor]
+) -> None:
+    """Anybody can make up addresses: who does so keeps nobody out, and those in conversation stay."""
+    server = start_server(max_udp_visitors=4)
+    client = start_client(server, udp(raw_udp))
+    known = visit(client)
+    known.send(b"hello")
+    raw_udp.send(b"answer", raw_udp.receive()[1])
+    assert known.receive() == b"answer"
+    for number in range(20):
+        visit(client).send(b"made up %d" % number)
+        assert raw_udp.receive()[0] == b"made up %d" % number
+    assert server.stats().udp_visitors == 4
+    known.send(b"still here")
+    assert raw_udp.receive()[0] == b"still here"
 
 
 def test_the_limit_holds_for_each_mapping_by_itself(

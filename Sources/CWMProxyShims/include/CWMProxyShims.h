@@ -67,6 +67,8 @@ const void *wmps_mark(void);
 
 int64_t wmps_monotonic_ns(void);
 
+/* The number from which on descriptors are the last quarter of what the process may have. */
+int wmps_scarce_descriptor(void);
 /* Bytes that a TCP socket has taken and the peer has not acknowledged; 0 if it cannot tell. */
 int wmps_unacknowledged(int fd);
 

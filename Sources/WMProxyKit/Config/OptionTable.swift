@@ -147,6 +147,9 @@ extension Option {
             .server, "max_mappings", .integer(1...100_000), "1000", .active,
             "Most mappings at once in one session."),
         Option(
+            .server, "max_ports", .integer(0...60_000), "4096", .active,
+            "Most ports of mappings' own (`remote_addr`) at once, of all sessions."),
+        Option(
             .server, "max_udp_visitors", .integer(1...1_000_000), "4096", .active,
             "Most visitors at once of one mapping of mode `udp`, told apart by their addresses."),
         Option(
@@ -283,9 +286,10 @@ extension Option {
             "The host name visitors ask for. Required for `http` and `https`, without meaning for `tcp` and `udp`."),
         Option(
             .mapping, "remote_addr", .endpointOrPort(host: "0.0.0.0"), "", .active,
-            "A public port of the mapping's own, for `tcp` and `udp`; port 0 lets the server choose one, which the "
-                + "client keeps for as long as it runs. A port alone means 0.0.0.0. Required for `udp`. Not set: "
-                + "`tcp` is on the server's `map_tcp_bind`."),
+            "A public port of the mapping's own, for `tcp` and `udp`: 1024 or above, and none of the server's own. Port 0 "
+                + "lets the server choose one, which the client keeps for as long as it runs. A port alone means "
+                + "0.0.0.0; `[::]` is for IPv4 as well. Required for `udp`. Not set: `tcp` is on the server's "
+                + "`map_tcp_bind`."),
         Option(
             .mapping, "udp_timeout", timeout, "60s", .active,
             "How long a visitor of mode `udp` may be silent before it is forgotten."),

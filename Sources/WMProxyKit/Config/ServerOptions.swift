@@ -36,6 +36,8 @@ package struct ServerOptions: Sendable, Equatable {
         package var streams: Int
         /// In one session.
         package var mappings: Int
+        /// Ports of mappings' own, all sessions together.
+        package var ports: Int
         /// Of one mapping of mode `udp`.
         package var udpVisitors: Int
         /// Of clients and visitors together.
@@ -100,7 +102,8 @@ extension ServerOptions: Configurable {
         maxWindow = settings.number("max_window")
         limits = Limits(
             sessions: settings.number("max_sessions"), streams: settings.number("max_streams"),
-            mappings: settings.number("max_mappings"), udpVisitors: settings.number("max_udp_visitors"),
+            mappings: settings.number("max_mappings"), ports: settings.number("max_ports"),
+            udpVisitors: settings.number("max_udp_visitors"),
             connections: settings.number("max_connections"), handshakes: settings.number("max_handshakes"),
             queued: settings.number("max_queued"), sessionQueued: settings.number("max_session_queued"))
         settings.warnOfSessionQueue(&warnings)
@@ -131,7 +134,7 @@ extension ServerOptions: Configurable {
         }
         if listeners.count == 1 {
             let names = "'map_http_bind', 'map_https_bind' or 'map_tcp_bind'"
-            warnings.append(.init(.warning, "no visitor can come in: none of \(names) is set", at: settings.position))
+            warnings.append(.init(.warning, "no visitor can come in but at ports of their own ('remote_addr'): none of \(names) is set", at: settings.position))
         }
         if mapCertificate != nil, mapHTTPSBind == nil {
             warnings.append(

@@ -53,22 +53,51 @@ final class ByteBudget: WindowBudget, Sendable {
     func belongs(to other: ByteBudget) -> Bool { self === other || parent?.belongs(to: other) == true }
 }
 
-/// What one visitor or stream has waiting, charged to a budget for as long as this value lives.
+/// What one visitor or stream has waiting, charged to a budget for as long as this value lives, and how slowly it goes.
+///
+/// Times are monotonic nanoseconds.
 struct Holding: ~Copyable {
     let budget: ByteBudget?
     private(set) var bytes = 0
+    /// When something began to wait, and how much has been taken of it since; both halved from time to time.
+    private var since: Int64 = 0
+    private var taken = 0
+    /// When something was taken last.
+    private var takenAt: Int64 = 0
+
+    /// How long ago counts in full, nanoseconds.
+    private static let memory: Int64 = 4_000_000_000
 
     init(_ budget: ByteBudget?) { self.budget = budget }
 
     deinit { if bytes != 0 { _ = budget?.hold(-bytes) } }
 
-    /// What of it is on the account of `budget`, or of one within that.
-    func bytes(within budget: ByteBudget) -> Int { self.budget?.belongs(to: budget) == true ? bytes : 0 }
-
     /// Returns the budget that this exceeds.
-    mutating func set(to count: Int) -> ByteBudget? {
+    mutating func set(to count: Int, at now: Int64) -> ByteBudget? {
         guard count != bytes else { return nil }
+        if bytes == 0 { (since, taken, takenAt) = (now, 0, now) }
         defer { bytes = count }
         return budget?.hold(count - bytes)
+    }
+
+    /// The reader took `count` bytes.
+    mutating func noteTaken(_ count: Int, at now: Int64) {
+        guard count > 0 else { return }
+        if now - since > Self.memory { (since, taken) = (since + (now - since) / 2, taken / 2) }
+        taken &+= count
+        takenAt = now
+    }
+
+    /// How much it weighs on `budget`, or one within that: what waits, as far as it counts, by the milliseconds until
+    /// it is gone if it goes on as it did. 0: nothing waits.
+    ///
+    /// So a reader that takes nothing weighs most, and one that takes much although much waits weighs little: honest
+    /// ones do not pay for those who stall.
+    func weight(on budget: ByteBudget, at now: Int64) -> Int {
+        guard bytes > 0, self.budget?.belongs(to: budget) == true else { return 0 }
+        let silence = now - takenAt
+        let left = Double(now - since) * Double(bytes) / Double(max(taken, 1))
+        let delay = max(Double(silence), left) / 1_000_000
+        return Int(1 + min(delay, 60_000)) * min(bytes, 64 * 1024)
     }
 }

@@ -58,11 +58,7 @@ final class ClientBoard: @unchecked Sendable {
                     for case (_, .refused(let error)) in mappings { throw error }
                     return
                 }
-                if !isUp, let lastFailure,
-                    [.authentication, .protocolViolation, .version, .tls].contains(lastFailure.code)
-                {
-                    throw lastFailure
-                }
+                if !isUp, let lastFailure, lastFailure.code.needsSomebody { throw lastFailure }
                 guard monitor.wait(until: deadline) else {
                     throw TunnelError(
                         .timedOut,

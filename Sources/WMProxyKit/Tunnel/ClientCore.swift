@@ -56,6 +56,8 @@ final class ClientCore: @unchecked Sendable {
     private var offerTimer: Timer?
     private var lastLogged = ""
     private var wasUp = false
+    /// The session has lost lanes.
+    private var isHealing = false
     private var drained: (() -> Void)?
     private var drainTimer: Timer?
     /// Itself, from `start` to the end of `stop`: a client runs whether or not anybody holds it.
@@ -156,7 +158,8 @@ final class ClientCore: @unchecked Sendable {
             session.lanes.append(lane)
             lane.upSince = loop.now
             state = .up(session)
-            Log.debug("\(session.lanes.count) lanes to \(options.server)")
+            if isHealing { Log.info("\(session.lanes.count) lanes to \(options.server) again") }
+            if session.lanes.count == session.wanted { isHealing = false }
         default: lane.loop.run { lane.retire(Self.farewell) }
         }
     }
@@ -192,6 +195,7 @@ final class ClientCore: @unchecked Sendable {
         // What was asked on that one may not have been answered.
         if index == 0 { sayAll() }
         guard drained == nil else { return }
+        isHealing = true
         Log.info("a lane to \(options.server) is lost, \(session.lanes.count) left: \(reason)")
         if loop.now - lane.upSince > Self.stableAfter { laneBackoff.reset() }
         laneTimer?.set(after: laneBackoff.next(now: loop.now))
@@ -218,6 +222,7 @@ final class ClientCore: @unchecked Sendable {
         if wasUp { counters.reconnects.add(1) }
         wasUp = true
         lastLogged = ""
+        isHealing = false
         Log.info("logged in at \(options.server) as '\(clientID)', \(tls == nil ? "not encrypted" : "by TLS")")
         for map in offers.askAll() { say(map) }
         offerBackoff.reset()

@@ -298,7 +298,9 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
                 guard let address = try result.get().first else {
                     throw .resolve("'\(target.address.host)' has no address")
                 }
-                let service = try DatagramService(address, for: stream, on: loop, counters: counters)
+                let service = try DatagramService(address, for: stream, on: loop, counters: counters) { [weak self] in
+                    self?.note($0, of: target)
+                }
                 stream.onEnd = { [self] in
                     service.close()
                     datagramStreams[ObjectIdentifier(stream)] = nil
@@ -330,14 +332,15 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
 
     func shed(_ budget: ByteBudget) { core.shed(budget) }
 
-    private func greediest(within budget: ByteBudget) -> PipeStream? {
-        pipes.values.max { $0.held.bytes(within: budget) < $1.held.bytes(within: budget) }
+    private func heaviest(on budget: ByteBudget) -> (one: PipeStream?, weight: Int) {
+        let now = loop.now
+        return pipes.values.heaviest { $0.held.weight(on: budget, at: now) }
     }
 
-    func mostHeld(within budget: ByteBudget) -> Int { greediest(within: budget)?.held.bytes(within: budget) ?? 0 }
+    func heaviest(on budget: ByteBudget) -> Int { heaviest(on: budget).weight }
 
-    func cutOffGreediest(within budget: ByteBudget) {
-        guard let pipe = greediest(within: budget), pipe.held.bytes > 0 else { return }
+    func cutOffHeaviest(on budget: ByteBudget) {
+        guard let pipe = heaviest(on: budget).one else { return }
         counters.shed.add(1)
         cuts.log(
             .warning, at: loop.now, "a connection to a service for which \(pipe.held.bytes) bytes waited is cut off")
@@ -345,6 +348,9 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     }
 
     func laneIsIdle() { closeIfIdle() }
+
+    // The server chooses the lane of each stream.
+    func laneSilenceChanged() {}
 
     // MARK: The end
 

@@ -10,6 +10,8 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
     private struct Visitor {
         let stream: DatagramStream
         let idle: Timer
+        /// The service has sent something: the visitor is no address that somebody made up.
+        var isAnswered = false
     }
 
     private let address: SocketAddress
@@ -31,8 +33,12 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
     /// Milliseconds until a silent visitor is forgotten.
     private var idle = DatagramPort.defaultIdle
     private var visitors: [SocketAddress: Visitor] = [:]
+    /// Those whom the service has not answered, the oldest first; some are gone or answered meanwhile.
+    private var unanswered: [SocketAddress] = []
 
     private static let defaultIdle = 60_000
+    /// The longest silence of a visitor whom the service has not answered, as connection trackers have it.
+    private static let unansweredIdle = 30_000
 
     /// Takes over `socket`, which is on the first loop.
     init(_ socket: DatagramSocket, core: ServerCore) {
@@ -139,16 +145,17 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
 
     func datagramReceived(_ bytes: UnsafeRawBufferPointer, from sender: SocketAddress?) {
         guard let sender, let visitor = visitors[sender] ?? open(sender) else { return }
-        visitor.idle.set(after: idle)
+        visitor.idle.set(after: visitor.isAnswered ? idle : min(idle, Self.unansweredIdle))
         visitor.stream.sendDatagram(bytes)
     }
 
     private func open(_ sender: SocketAddress) -> Visitor? {
-        guard let route, visitors.count < core.options.limits.udpVisitors,
-            let lane = route.session.flatMap({ shard.lane(of: $0) }), case .success(let id) = lane.admit()
+        guard let route, makeRoom(), let lane = route.session.flatMap({ shard.lane(of: $0) }),
+            case .success(let id) = lane.admit(datagrams: true)
         else {
             shard.counters.refused.add(1)
             shard.counters.datagramsDropped.add(1)
+            core.logStranger(shard, "UDP port \(address): visitor \(sender) turned away: there are too many")
             return nil
         }
         let stream = DatagramStream(
@@ -157,7 +164,9 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
         let timer = Timer(on: shard.loop) { stream.end(.cancelled) }
         let visitor = Visitor(stream: stream, idle: timer)
         visitors[sender] = visitor
+        unanswered.append(sender)
         stream.onDatagram = { [self] datagram in
+            if visitors[sender]?.idle === timer { visitors[sender]?.isAnswered = true }
             timer.set(after: idle)
             if socket.send(datagram, to: sender) != .sent { shard.counters.datagramsDropped.add(1) }
         }
@@ -167,6 +176,22 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
         }
         lane.open(stream, mapping: route.mapping, visitor: sender)
         return visitor
+    }
+
+    /// Room for one more visitor: if there is none, the oldest goes whom the service has not answered. Otherwise anybody
+    /// could keep all others out, with a packet for each address he makes up.
+    private func makeRoom() -> Bool {
+        if visitors.isEmpty { unanswered.removeAll() }
+        guard visitors.count >= core.options.limits.udpVisitors else { return true }
+        var seen = 0
+        defer { unanswered.removeFirst(seen) }
+        for sender in unanswered {
+            seen += 1
+            guard let visitor = visitors[sender], !visitor.isAnswered else { continue }
+            visitor.stream.end(.tooMany)
+            return true
+        }
+        return false
     }
 
     func datagramFailed(_ error: SystemError) { core.logStranger(shard, "UDP port \(address): \(error)") }

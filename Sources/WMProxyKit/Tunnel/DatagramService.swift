@@ -7,11 +7,14 @@ import WMPWire
 final class DatagramService: DatagramHandler {
     private let socket: DatagramSocket
     private weak var stream: DatagramStream?
+    private let onFailure: (ConnectionError) -> Void
 
     init(
-        _ address: SocketAddress, for stream: DatagramStream, on loop: Loop, counters: Counters
+        _ address: SocketAddress, for stream: DatagramStream, on loop: Loop, counters: Counters,
+        onFailure: @escaping (ConnectionError) -> Void
     ) throws(ConnectionError) {
         self.stream = stream
+        self.onFailure = onFailure
         do throws(SystemError) {
             socket = try DatagramSocket(connectedTo: address, on: loop)
             try socket.start(self)
@@ -25,7 +28,7 @@ final class DatagramService: DatagramHandler {
 
     /// The service is not there, which UDP tells now and then (ICMP): it may come back, and the visitor hears nothing
     /// either way.
-    func datagramFailed(_ error: SystemError) {}
+    func datagramFailed(_ error: SystemError) { onFailure(.system(error)) }
 
     func close() { socket.close() }
 }

@@ -59,6 +59,16 @@ extension TunnelError.Code {
         }
     }
 
+    /// A client that fails so goes on failing until somebody does something, here or at the server.
+    var needsSomebody: Bool {
+        switch self {
+        case .authentication, .protocolViolation, .version, .tls, .certificateExpired, .certificateNotYetValid,
+            .certificateHost, .certificateAuthority, .certificateFingerprint, .certificateRequired:
+            true
+        default: false
+        }
+    }
+
     /// A login that ended before the server's word.
     init(login reason: LaneLoss) {
         switch reason {

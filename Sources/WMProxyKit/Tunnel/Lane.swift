@@ -9,6 +9,8 @@ protocol LaneOwner: AnyObject {
     func laneClosed(_ stream: MuxStream)
     /// There are no streams, and all that was said has been sent.
     func laneIsIdle()
+    /// `isSilent` has changed.
+    func laneSilenceChanged()
     /// The connection is gone; every stream on it has heard so already.
     func laneLost(_ reason: LaneLoss)
 }
@@ -52,10 +54,14 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     /// When the ping that has not been answered yet went out.
     private var pingSentAt: Int64?
     private var roundTrips = ShortestRoundTrip()
+    /// It owes an answer for longer than a path takes: it may be dead, which takes `ping.timeout` to be sure of.
+    private(set) var isSilent = false
     /// Received since the last ping.
     private var received = 0
     private var isFlushScheduled = false
     private var isReading = false
+    /// The last bytes read had many frames in them, each of which takes its time: fewer are read in a turn.
+    private var isChatty = false
     /// Between two loops: nothing is read.
     private(set) var isPaused = false
     private(set) var isLost = false
@@ -66,9 +72,15 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     /// Nothing but the preface has come yet.
     private var isFresh = true
 
+    /// Nanoseconds without an answer after which a lane is silent.
+    private static let suspectAfter: Int64 = 1_000_000_000
     /// While data flows, the round trip is measured after so many bytes, and at most so often (nanoseconds).
     private static let measureAfter = 256 * 1024
     private static let measureInterval: Int64 = 50_000_000
+    /// Bytes read at once, if they are not chatty and if they are, and how many frames in them are chatty.
+    private static let much = Loop.scratchSize
+    private static let little = 8 * 1024
+    private static let manyFrames = 512
     /// For the last bytes to go out after the end, milliseconds.
     private static let farewellTimeout = 5000
 
@@ -110,7 +122,24 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
             nextPing = loop.now + Int64(ping.interval) * 1_000_000
             sendPing()
         }
-        timer?.set(after: Int((min(nextPing, dead) - loop.now + 999_999) / 1_000_000))
+        var next = min(nextPing, dead)
+        if !isSilent, let pingSentAt {
+            let suspect = max(pingSentAt, heardAt) + Self.suspectAfter
+            if loop.now >= suspect { setSilent(true) } else { next = min(next, suspect) }
+        }
+        timer?.set(after: Int((next - loop.now + 999_999) / 1_000_000))
+    }
+
+    private func setSilent(_ isSilent: Bool) {
+        self.isSilent = isSilent
+        owner?.laneSilenceChanged()
+    }
+
+    /// More is about to be entrusted to the lane: if nothing was heard for a while, it is asked for a sign of life.
+    func probe() {
+        guard pingSentAt == nil, isOpen, loop.now - heardAt > Self.suspectAfter else { return }
+        sendPing()
+        beat()
     }
 
     private func sendPing() {
@@ -206,14 +235,19 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
 
     func connectionReadable() {
         // Some at a time, so that one lane's flood does not hold up the loop's other work.
-        for _ in 0..<4 {
+        reading: for _ in 0..<4 {
             guard !isLost, !isPaused else { return }
-            switch connection.read(into: loop.scratch) {
+            let room = UnsafeMutableRawBufferPointer(rebasing: loop.scratch[..<(isChatty ? Self.little : Self.much)])
+            switch connection.read(into: room) {
             case .bytes(let count):
                 heardAt = loop.now
+                if isSilent { setSilent(false) }
                 received &+= count
+                let frames = mux.framesReceived
                 take(UnsafeRawBufferPointer(rebasing: loop.scratch[..<count]))
+                isChatty = mux.framesReceived &- frames > Self.manyFrames
                 measureIfDue()
+                if isChatty { break reading }
             case .wouldBlock: return
             case .end: return lose(.closed)
             case .failed(let error): return lose(.connection(error))

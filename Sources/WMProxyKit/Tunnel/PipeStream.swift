@@ -3,6 +3,7 @@ import WMPWire
 
 /// Who keeps a pipe's connection in its count.
 protocol PipeOwner: AnyObject {
+    var loop: Loop { get }
     func pipeClosed(_ pipe: PipeStream)
     /// More waits in memory than `budget` allows: somebody has to give way.
     func shed(_ budget: ByteBudget)
@@ -16,6 +17,7 @@ protocol PipeOwner: AnyObject {
 final class PipeStream: MuxStream, ConnectionHandler {
     private(set) var connection: Connection?
     private let side: TunnelSide
+    private let loop: Loop
     private let counters: Counters
     /// Until the pipe is over; the owner has the pipe in its table as long.
     private var owner: (any PipeOwner)?
@@ -36,6 +38,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     init(id: UInt32, mux: Mux, side: TunnelSide, counters: Counters, budget: ByteBudget, owner: any PipeOwner) {
         self.side = side
+        loop = owner.loop
         self.counters = counters
         self.owner = owner
         held = Holding(budget)
@@ -125,7 +128,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     private func notePending() {
         counters.queuedBytes.add(pending.count - held.bytes)
-        if let exceeded = held.set(to: pending.count) { owner?.shed(exceeded) }
+        if let exceeded = held.set(to: pending.count, at: loop.now) { owner?.shed(exceeded) }
     }
 
     func connectionWritable() { drain() }
@@ -140,6 +143,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 guard count > 0 else { return limitFarewell() }
                 farewell?.unset()
                 pending.consume(count)
+                held.noteTaken(count, at: connection.loop.now)
                 notePending()
                 passedOn(count, at: connection.loop.now)
             case .failed:

@@ -159,7 +159,6 @@ final class ServerCore: @unchecked Sendable {
     private func acceptedTCP(_ name: String, _ fd: Int32, _ peer: SocketAddress, _ route: Route?) {
         guard admitsConnection(name, fd, peer) else { return }
         guard let route, let session = route.session, let next = shard(for: session) else {
-            System.resetOnClose(fd)
             System.close(fd)
             connectionCount.remove()
             shards[0].counters.refused.add(1)
@@ -177,7 +176,8 @@ final class ServerCore: @unchecked Sendable {
     private func shard(for session: SharedSession) -> Int? {
         guard let next = session.shard(from: session.lastShard + 1) else { return nil }
         let isCrowd = arrivals.isCrowd(at: homeLoop.now)
-        if isCrowd || tunnelContext == nil, session.hasLanes(onShard: 0), homeLoop.loadPercent < Self.busy {
+        let mayStay = session.hasLanes(onShard: 0) && !session.isBetterServedElsewhere(thanOnShard: 0)
+        if isCrowd || tunnelContext == nil, mayStay, homeLoop.loadPercent < Self.busy {
             let here = shards[0].counters.visitors.current
             let isFull = shards.dropFirst().contains { other in
                 session.hasLanes(onShard: other.index) && other.counters.visitors.current &+ Self.mostMore <= here
@@ -196,7 +196,6 @@ final class ServerCore: @unchecked Sendable {
     private func admitsConnection(_ name: String, _ fd: Int32, _ peer: SocketAddress) -> Bool {
         if connectionCount.add(upTo: options.limits.connections) { return true }
         shards[0].counters.refused.add(1)
-        System.resetOnClose(fd)
         System.close(fd)
         logStranger(shards[0], "\(name): \(peer) turned away: \(options.limits.connections) connections already")
         return false

@@ -19,13 +19,11 @@ final class ServerHome: @unchecked Sendable {
     private var udpPorts: [SocketAddress: DatagramPort] = [:]
     /// UDP ports that are given up and not free yet, with what waits for them.
     private var closingPorts: [SocketAddress: [() -> Void]] = [:]
-    private var refusals = LogLimiter()
+    private var refusals = LogLimiter(perSecond: 10)
     private var comings = LogLimiter(perSecond: 50)
     /// The server stops: nothing is given away any more.
     private var isClosed = false
 
-    /// Ports open for mappings, all sessions together: each is a descriptor.
-    private static let mostPorts = 4096
     /// The lowest port that a client may open: those below are the system's services.
     private static let lowestPort: UInt16 = 1024
 
@@ -106,7 +104,7 @@ final class ServerHome: @unchecked Sendable {
         session.lose(claim, .notOffered, reason)
     }
 
-    /// What is refused to a peer is logged once a second.
+    /// What is refused to a peer: some lines a second.
     func logRefusal(_ text: @autoclosure () -> String) {
         refusals.log(.warning, at: loop.now, text())
     }
@@ -266,13 +264,15 @@ final class ServerHome: @unchecked Sendable {
         guard address.port == 0 || !core.addresses.values.contains(where: { $0.port == address.port }) else {
             throw Refusal(code: .notOffered, text: "port \(address.port) is one of the server's own")
         }
-        guard tcpPorts.count + udpPorts.count < Self.mostPorts else {
-            throw Refusal(code: .tooMany, text: "the server has \(Self.mostPorts) ports open for mappings already")
+        let most = core.options.limits.ports
+        guard tcpPorts.count + udpPorts.count < most else {
+            throw Refusal(code: .tooMany, text: "the server has \(most) ports open for mappings already")
         }
         do throws(SystemError) {
             switch transport {
             case .tcp:
                 let listener = try Listener(address, on: loop)
+                guard !listener.isScarce else { throw SystemError("listen", EMFILE) }
                 let claim = Claim.port(.tcp, listener.address)
                 try core.accept(on: listener, named: "\(claim)") { [unowned self] in route(of: claim) }
                 return (claim, .tcp(listener))
@@ -332,6 +332,8 @@ extension SocketAddress {
     fileprivate init?(endpoint text: String) {
         guard let endpoint = Endpoint(text) else { return nil }
         self.init(numeric: endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host, port: endpoint.port)
+        // An IPv4 address in the clothes of IPv6 (RFC 4291 §2.5.5.2).
+        if family == AF_INET6, !host.contains(":") { self.init(numeric: host, port: port) }
     }
 
     /// Not multicast, not broadcast.

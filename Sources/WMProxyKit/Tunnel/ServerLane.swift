@@ -242,14 +242,20 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
 
     // MARK: Streams
 
-    /// A stream's number for a new visitor, or why there is none.
-    func admit() -> Result<UInt32, StreamError> {
+    /// A stream's number for a new visitor, or why there is none. `datagrams`: for one of UDP, whom anybody can make up:
+    /// a quarter of the streams is not for those.
+    func admit(datagrams: Bool = false) -> Result<UInt32, StreamError> {
         // The lane is lost before its session hears of it: its streams are told first.
         guard let session, isUp, !lane.isLost else { return .failure(.laneLost) }
+        lane.probe()
+        let most = shard.core.options.limits.streams
         // A client that reads nothing has its visitors turned away before their OPENs fill our memory.
         guard lane.mux.control.count <= Self.mostUnread,
-            session.streams.add(upTo: shard.core.options.limits.streams)
-        else { return .failure(.tooMany) }
+            session.streams.add(upTo: datagrams ? most - most / 4 : most)
+        else {
+            shard.core.logStranger(shard, "client '\(session.identity.clientID)' has \(most) streams already")
+            return .failure(.tooMany)
+        }
         guard let id = lane.mux.takeID() else {
             // The client moves to a new session, and what is under way ends here in peace.
             session.streams.remove()
@@ -262,6 +268,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
 
     var mux: Mux { lane.mux }
     var isLost: Bool { lane.isLost }
+    var isSilent: Bool { lane.isSilent }
 
     /// Opens a stream, numbered by `admit`, for a visitor.
     func open(_ stream: MuxStream, mapping: UInt32, visitor: SocketAddress) {
@@ -277,6 +284,8 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     }
 
     func laneIsIdle() { shard.somethingEnded() }
+
+    func laneSilenceChanged() { if let session { shard.silenceChanged(of: session) } }
 
     func laneOpened(_ id: UInt32, _ message: Open) -> MuxStream? {
         lane.mux.refuse(id, .unknownMapping, "this server offers no mappings of its own")

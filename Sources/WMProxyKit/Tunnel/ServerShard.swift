@@ -88,6 +88,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
         guard let session = lane.session else { return }
         lanesOf[ObjectIdentifier(session), default: []].append(lane)
         session.setLanes(true, onShard: index)
+        silenceChanged(of: session)
         core.onHome { $0.lanesChanged(of: session) }
         if isStopping { lane.close(Self.farewell) }
     }
@@ -100,15 +101,25 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
             let others = lanesOf[ObjectIdentifier(session)]?.filter { $0 !== lane } ?? []
             lanesOf[ObjectIdentifier(session)] = others.isEmpty ? nil : others
             if others.isEmpty { session.setLanes(false, onShard: index) }
+            silenceChanged(of: session)
         }
         somethingEnded()
     }
 
-    /// The lane of `session` with the fewest streams on this shard.
+    /// The lane of `session` with the fewest streams on this shard, if there is a choice one that is not silent.
     func lane(of session: SharedSession) -> ServerLane? {
+        guard let lanes = lanesOf[ObjectIdentifier(session)] else { return nil }
         // One that is being lost is still in the table while its streams hear of it.
-        guard let lanes = lanesOf[ObjectIdentifier(session)]?.filter({ !$0.isLost }) else { return nil }
-        return lanes.count == 1 ? lanes[0] : lanes.min { $0.streamCount < $1.streamCount }
+        if lanes.count == 1 { return lanes[0].isLost ? nil : lanes[0] }
+        return lanes.filter { !$0.isLost }.min {
+            ($0.isSilent ? 1 : 0, $0.streamCount) < ($1.isSilent ? 1 : 0, $1.streamCount)
+        }
+    }
+
+    /// A lane of `session` owes an answer, or no longer does.
+    func silenceChanged(of session: SharedSession) {
+        let lanes = lanesOf[ObjectIdentifier(session)] ?? []
+        session.setSilent(!lanes.isEmpty && lanes.allSatisfy(\.isSilent), onShard: index)
     }
 
     /// Somebody did not get in at `bind_addr`.
@@ -187,18 +198,18 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     func shed(_ budget: ByteBudget) { core.shed(budget) }
 
-    private func greediest(within budget: ByteBudget) -> (pipe: PipeStream?, visitor: HTTPVisitor?, bytes: Int) {
-        let pipe = pipes.values.max { $0.held.bytes(within: budget) < $1.held.bytes(within: budget) }
-        let visitor = visitors.values.max { $0.held.bytes(within: budget) < $1.held.bytes(within: budget) }
-        let held = (pipe?.held.bytes(within: budget) ?? 0, visitor?.held.bytes(within: budget) ?? 0)
-        return held.0 >= held.1 ? (pipe, nil, held.0) : (nil, visitor, held.1)
+    private func heaviest(on budget: ByteBudget) -> (pipe: PipeStream?, visitor: HTTPVisitor?, weight: Int) {
+        let now = loop.now
+        let pipe = pipes.values.heaviest { $0.held.weight(on: budget, at: now) }
+        let visitor = visitors.values.heaviest { $0.held.weight(on: budget, at: now) }
+        return pipe.weight >= visitor.weight ? (pipe.one, nil, pipe.weight) : (nil, visitor.one, visitor.weight)
     }
 
-    func mostHeld(within budget: ByteBudget) -> Int { greediest(within: budget).bytes }
+    func heaviest(on budget: ByteBudget) -> Int { heaviest(on: budget).weight }
 
-    func cutOffGreediest(within budget: ByteBudget) {
-        let (pipe, visitor, bytes) = greediest(within: budget)
-        guard bytes > 0 else { return }
+    func cutOffHeaviest(on budget: ByteBudget) {
+        let (pipe, visitor, _) = heaviest(on: budget)
+        guard let bytes = pipe?.held.bytes ?? visitor?.held.bytes else { return }
         counters.shed.add(1)
         core.logStranger(
             self, "a visitor for whom \(bytes) bytes waited is cut off: \(budget.current) bytes wait for slow readers")

@@ -16,26 +16,42 @@ final class SharedSession: @unchecked Sendable {
     var lastShard = 0
     /// A bit for each shard that has lanes of it.
     private let shards = Atomic<UInt64>(0)
+    /// A bit for each shard on which all lanes of it owe an answer: visitors go elsewhere if they can.
+    private let silentShards = Atomic<UInt64>(0)
 
     init(number: UInt64, token: [UInt8], identity: Identity, budget: ByteBudget) {
         (self.number, self.token, self.identity, self.budget) = (number, token, identity, budget)
     }
 
     /// On the shard's loop: it has lanes now, or none any more.
-    func setLanes(_ hasLanes: Bool, onShard index: Int) {
-        if hasLanes {
-            shards.bitwiseOr(1 << UInt64(index), ordering: .relaxed)
+    func setLanes(_ hasLanes: Bool, onShard index: Int) { Self.set(shards, index, hasLanes) }
+
+    /// On the shard's loop: all its lanes are silent now, or not any more.
+    func setSilent(_ isSilent: Bool, onShard index: Int) { Self.set(silentShards, index, isSilent) }
+
+    private static func set(_ mask: borrowing Atomic<UInt64>, _ index: Int, _ isSet: Bool) {
+        if isSet {
+            mask.bitwiseOr(1 << UInt64(index), ordering: .relaxed)
         } else {
-            shards.bitwiseAnd(~(1 << UInt64(index)), ordering: .relaxed)
+            mask.bitwiseAnd(~(1 << UInt64(index)), ordering: .relaxed)
         }
     }
 
     func hasLanes(onShard index: Int) -> Bool { shards.load(ordering: .relaxed) & (1 << UInt64(index)) != 0 }
 
-    /// The first shard with a lane from `index` on, going round; nil if there is none.
+    /// It has lanes elsewhere from which more is to be expected.
+    func isBetterServedElsewhere(thanOnShard index: Int) -> Bool {
+        let silent = silentShards.load(ordering: .relaxed)
+        return silent & (1 << UInt64(index)) != 0 && shards.load(ordering: .relaxed) & ~silent != 0
+    }
+
+    /// The first shard with a lane from `index` on, going round, if there is a choice one that is not silent; nil if
+    /// there is none.
     func shard(from index: Int) -> Int? {
-        let mask = shards.load(ordering: .relaxed)
-        guard mask != 0 else { return nil }
+        let all = shards.load(ordering: .relaxed)
+        guard all != 0 else { return nil }
+        let heard = all & ~silentShards.load(ordering: .relaxed)
+        let mask = heard != 0 ? heard : all
         let behind = index < UInt64.bitWidth ? (mask >> UInt64(index)) << UInt64(index) : 0
         return (behind != 0 ? behind : mask).trailingZeroBitCount
     }

@@ -3,13 +3,13 @@ import WMPIO
 /// A part of a server or client, on one loop, with those for whom something waits in memory.
 protocol Sheddable: AnyObject, Sendable {
     var loop: Loop { get }
-    /// The most that waits for one of them on the account of `budget`, bytes. On `loop`.
-    func mostHeld(within budget: ByteBudget) -> Int
+    /// The greatest `Holding.weight` among them. On `loop`.
+    func heaviest(on budget: ByteBudget) -> Int
     /// Cuts that one off; the others go on. On `loop`.
-    func cutOffGreediest(within budget: ByteBudget)
+    func cutOffHeaviest(on budget: ByteBudget)
 }
 
-/// Finds, on several loops, the one for whom most waits, and has him cut off.
+/// Finds, on several loops, the one for whom most waits longest, and has him cut off.
 ///
 /// @unchecked Sendable: confined to `home`.
 final class Shedding: @unchecked Sendable {
@@ -19,7 +19,7 @@ final class Shedding: @unchecked Sendable {
     /// Begins anew, if that was not enough. Keeps whoever the places belong to.
     private let again: () -> Void
     private var unanswered: Int
-    private var best: (place: any Sheddable, bytes: Int)?
+    private var heaviest: (place: any Sheddable, weight: Int)?
 
     init(_ places: [any Sheddable], _ budget: ByteBudget, on home: Loop, again: @escaping () -> Void) {
         (self.places, self.budget, self.home, self.again) = (places, budget, home, again)
@@ -30,21 +30,33 @@ final class Shedding: @unchecked Sendable {
         guard !places.isEmpty else { return budget.endShedding() }
         for place in places {
             place.loop.run { [self] in
-                let bytes = place.mostHeld(within: budget)
-                home.run { [self] in heard(bytes, from: place) }
+                let weight = place.heaviest(on: budget)
+                home.run { [self] in heard(weight, from: place) }
             }
         }
     }
 
-    private func heard(_ bytes: Int, from place: any Sheddable) {
+    private func heard(_ weight: Int, from place: any Sheddable) {
         unanswered -= 1
-        if bytes > best?.bytes ?? 0 { best = (place, bytes) }
+        if weight > heaviest?.weight ?? 0 { heaviest = (place, weight) }
         guard unanswered == 0 else { return }
-        guard let place = best?.place else { return budget.endShedding() }
+        guard let place = heaviest?.place else { return budget.endShedding() }
         place.loop.run { [self] in
-            place.cutOffGreediest(within: budget)
+            place.cutOffHeaviest(on: budget)
             budget.endShedding()
             if budget.isExceeded { again() }
         }
+    }
+}
+
+extension Sequence {
+    /// The one of the greatest weight that is not 0.
+    func heaviest(_ weight: (Element) -> Int) -> (one: Element?, weight: Int) {
+        var heaviest: (one: Element?, weight: Int) = (nil, 0)
+        for one in self {
+            let weight = weight(one)
+            if weight > heaviest.weight { heaviest = (one, weight) }
+        }
+        return heaviest
     }
 }

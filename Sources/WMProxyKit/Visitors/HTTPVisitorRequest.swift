@@ -269,7 +269,10 @@ extension HTTPVisitor {
     private func begin(_ input: Span<UInt8>, length: Int) -> Use {
         let route = shard.routes[request.host].flatMap { isSecure || $0.allowsPlain ? $0 : nil }
         let lane = route?.session.flatMap { shard.lane(of: $0) }
-        if lane == nil, let other = route?.session?.shard(from: shard.index + 1), other != shard.index {
+        if let session = route?.session,
+            lane == nil || session.isBetterServedElsewhere(thanOnShard: shard.index),
+            let other = session.shard(from: shard.index + 1), other != shard.index
+        {
             return .moving(shard.core.shards[other])
         }
         shard.counters.httpRequests.add(1)

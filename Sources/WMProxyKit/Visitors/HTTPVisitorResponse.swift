@@ -190,7 +190,9 @@ extension HTTPVisitor {
             case .taken(0):
                 if outbox.count < before { stopStallTimer() }
                 return startStallTimer()
-            case .taken(let count): outbox.consume(count)
+            case .taken(let count):
+                outbox.consume(count)
+                held.noteTaken(count, at: shard.loop.now)
             case .failed: return close()
             }
         }

@@ -117,6 +117,10 @@ package enum System {
         return try checked("socket") { Glibc.socket(family, kind, 0) }
     }
 
+    /// Few descriptors are left beside `fd`, the one just opened: the system gives the lowest number that is free. What
+    /// can be done without should be closed again.
+    package static func isScarce(_ fd: Int32) -> Bool { fd >= wmps_scarce_descriptor() }
+
     /// Bytes that a TCP socket has taken and the peer has not acknowledged (tcp(7), SIOCOUTQ).
     static func unacknowledged(_ fd: Int32) -> Int { Int(wmps_unacknowledged(fd)) }
 
@@ -180,9 +184,14 @@ package enum System {
     }
 
     /// The next close sends a reset instead of an end.
-    package static func resetOnClose(_ fd: Int32) {
-        var option = linger(l_onoff: 1, l_linger: 0)
-        _ = setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    static func resetOnClose(_ fd: Int32) { linger(fd, isOn: true) }
+
+    /// The next close sends an end, behind all that was sent.
+    package static func endOnClose(_ fd: Int32) { linger(fd, isOn: false) }
+
+    private static func linger(_ fd: Int32, isOn: Bool) {
+        var option = Glibc.linger(l_onoff: isOn ? 1 : 0, l_linger: 0)
+        _ = setsockopt(fd, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<Glibc.linger>.size))
     }
 
     package static func close(_ fd: Int32) {

@@ -68,6 +68,8 @@ package final class Connection: Pollable, @unchecked Sendable {
 
     /// What a connection's socket is set to. A listener's too: on Linux the sockets it accepts inherit it.
     static func setOptions(_ fd: Int32) {
+        // Whatever closes it but `close`, the death of the process above all, is no proper end: the peer sees a reset.
+        System.resetOnClose(fd)
         System.setOption(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         // Urgent data stays where it was sent: the tunnel carries one stream of bytes.
         System.setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1)
@@ -384,11 +386,8 @@ package final class Connection: Pollable, @unchecked Sendable {
     /// Closes at once. What the kernel has taken is still delivered, unless the peer has sent what nobody read.
     package func close() {
         guard state != .closed else { return }
-        state = .closed
-        loop.unwatch(fd)
-        System.close(fd)
-        handler = nil
-        tls = nil
+        System.endOnClose(fd)
+        reset()
     }
 
     package func loopEnded() { close() }
@@ -396,8 +395,11 @@ package final class Connection: Pollable, @unchecked Sendable {
     /// Closes so that the peer sees a reset: its bytes did not all arrive.
     package func reset() {
         guard state != .closed else { return }
-        System.resetOnClose(fd)
-        close()
+        state = .closed
+        loop.unwatch(fd)
+        System.close(fd)
+        handler = nil
+        tls = nil
     }
 
     /// Sends the end, then waits for the peer's, at most a second and 64 KiB, so that it reads what was sent before

@@ -60,6 +60,11 @@ package final class DatagramSocket: Pollable, @unchecked Sendable {
         self.loop = loop
         self.isConnected = isConnected
         fd = try System.socket(family, datagrams: true)
+        // There may be one for each visitor: the last descriptors are for others.
+        guard !System.isScarce(fd) else {
+            System.close(fd)
+            throw SystemError("socket", EMFILE)
+        }
         do throws(SystemError) {
             try prepare(fd)
             address = try System.localAddress(fd)

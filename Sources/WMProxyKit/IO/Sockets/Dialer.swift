@@ -94,7 +94,8 @@ package final class Dialer: ConnectionHandler {
     package func cancel() {
         done = nil
         timer?.cancel()
-        current?.close()
+        // Nobody wants it any more, which is no proper end either.
+        current?.reset()
         current = nil
     }
 }

@@ -23,6 +23,11 @@ package final class Listener: Pollable, @unchecked Sendable {
                 System.setOption(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
             }
             Connection.setOptions(fd)
+            // A visitor may be silent for as long as it likes, but not gone for good unnoticed.
+            System.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
+            System.setOption(fd, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 60)
+            System.setOption(fd, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 15)
+            System.setOption(fd, Int32(IPPROTO_TCP), TCP_KEEPCNT, 4)
             try System.bind(fd, address)
             try System.listen(fd)
             self.address = try System.localAddress(fd)
@@ -33,6 +38,9 @@ package final class Listener: Pollable, @unchecked Sendable {
     }
 
     deinit { if isOpen { System.close(fd) } }
+
+    /// See `System.isScarce`.
+    package var isScarce: Bool { System.isScarce(fd) }
 
     /// Hands each accepted descriptor to `onAccept`, which owns it. `onExhausted` hears, at most once a second, that
     /// none could be had.

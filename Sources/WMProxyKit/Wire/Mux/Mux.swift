@@ -57,6 +57,8 @@ package final class Mux {
     private var payloadLeft = 0
     private var dataStream: MuxStream?
     private var emptyDataRun = 0
+    /// Frames received so far.
+    package private(set) var framesReceived = 0
 
     package init(role: Role, owner: any MuxOwner) {
         self.role = role
@@ -340,6 +342,7 @@ package final class Mux {
 
     /// Lengths first, before anything is allotted.
     private func check(_ header: FrameHeader) throws(ProtocolViolation) {
+        framesReceived &+= 1
         if header.type.isData {
             guard header.length <= ProtocolLimits.maxData else {
                 throw ProtocolViolation("DATA of \(header.length) bytes")
