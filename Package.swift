@@ -28,7 +28,7 @@ let package = Package(
             path: "Sources/WMProxyKit/Wire",
             exclude: [
                 "README.md", "Bytes/README.md", "Datagrams/README.md", "Frames/README.md", "HTTP/README.md",
-                "Mux/README.md", "Routing/README.md",
+                "Login/README.md", "Mux/README.md", "Routing/README.md",
             ],
             swiftSettings: strict),
 
@@ -46,8 +46,8 @@ let package = Package(
             dependencies: ["WMPIO", "WMPWire", "CWMProxyShims", "CWMProxyYAML"],
             path: "Sources/WMProxyKit",
             exclude: [
-                "Wire", "IO", "Public", "README.md", "Config/README.md", "Hosting/README.md", "Tunnel/README.md",
-                "Visitors/README.md", "Watch/README.md",
+                "Wire", "IO", "Public", "README.md", "Config/README.md", "Hosting/README.md", "Login/README.md",
+                "Tunnel/README.md", "Visitors/README.md", "Watch/README.md",
             ],
             swiftSettings: strict),
 
@@ -77,7 +77,8 @@ let package = Package(
         .testTarget(name: "WireTests", dependencies: ["WMPWire", "FuzzChecks"], swiftSettings: strict),
         .testTarget(name: "IOTests", dependencies: ["WMPIO", "WMPWire"], swiftSettings: strict),
         .testTarget(
-            name: "KitTests", dependencies: ["WMPEngine", "WMPIO", "WMPWire", "WMProxyKit", "FuzzChecks"],
+            name: "KitTests",
+            dependencies: ["WMPEngine", "WMPIO", "WMPWire", "WMProxyKit", "FuzzChecks", "CWMProxyOpenSSL"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

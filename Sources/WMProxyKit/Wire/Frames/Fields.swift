@@ -96,7 +96,7 @@ struct Field {
 
     /// Texts end in logs: the C1 controls, U+009B among them, would steer a terminal as well. In UTF-8 they are 0xC2
     /// and one of 0x80 to 0x9F.
-    private static func hasControls(_ value: UnsafeRawBufferPointer) -> Bool {
+    static func hasControls(_ value: UnsafeRawBufferPointer) -> Bool {
         var previous: UInt8 = 0
         for byte in value {
             if byte < 0x20 || byte == 0x7F || previous == 0xC2 && byte < 0xA0 { return true }
