@@ -27,8 +27,8 @@ let package = Package(
             name: "WMPWire",
             path: "Sources/WMProxyKit/Wire",
             exclude: [
-                "README.md", "Bytes/README.md", "Datagrams/README.md", "Frames/README.md", "HTTP/README.md",
-                "Login/README.md", "Mux/README.md", "Routing/README.md",
+                "README.md", "Addresses/README.md", "Bytes/README.md", "Datagrams/README.md", "Frames/README.md",
+                "HTTP/README.md", "Login/README.md", "Mux/README.md", "Routing/README.md",
             ],
             swiftSettings: strict),
 

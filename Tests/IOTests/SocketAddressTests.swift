@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import WMPWire
 
 @testable import WMPIO
 
@@ -30,6 +31,27 @@ struct SocketAddressTests {
     @Test("of IPv4 inside IPv6 is written as IPv4")
     func mapped() throws {
         #expect(try #require(SocketAddress(numeric: "::ffff:192.0.2.1", port: 1)).description == "192.0.2.1:1")
+    }
+
+    @Test(
+        "is an IP address and a port",
+        arguments: ["127.0.0.1", "0.0.0.0", "255.1.2.3", "::1", "::", "2001:db8::7f00:1", "::ffff:192.0.2.1"])
+    func parts(host: String) throws {
+        let ip = try #require(IPAddress(host))
+        let numeric = try #require(SocketAddress(numeric: host, port: 4711))
+        #expect(numeric.ip == ip && numeric.endpoint == IPEndpoint(address: ip, port: 4711))
+        let made = SocketAddress(ip, port: 4711)
+        #expect(made.ip == ip && made.port == 4711 && made == SocketAddress(IPEndpoint(address: ip, port: 4711)))
+        #expect(made.family == (ip.isIPv4 ? AF_INET : AF_INET6) && made.description == numeric.description)
+        made.withSockAddr { #expect(Int($1) == (ip.isIPv4 ? 16 : 28) && Int32($0.pointee.sa_family) == made.family) }
+        // IPv4 inside IPv6 is another family to the system, and the same address.
+        #expect((made == numeric) == !host.hasPrefix("::ffff:"))
+    }
+
+    @Test("of neither family has no IP address")
+    func neither() {
+        #expect(SocketAddress.unspecified.ip == nil && SocketAddress.unspecified.endpoint == nil)
+        #expect(SocketAddress.unspecified.host == "?" && SocketAddress.unspecified.description == "?:0")
     }
 
     @Test("is not made from a name", arguments: ["localhost", "", "1.2.3", "[::1]", "::1%eth9"])

@@ -141,7 +141,7 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A self-signed certificate for localhost and 127.0.0.1."""
+    """A self-signed certificate for localhost, web.test and 127.0.0.1."""
     directory = tmp_path_factory.mktemp("certificate")
     cert, key = directory / "cert.pem", directory / "key.pem"
 
@@ -151,7 +151,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     openssl(
         *("req", "-x509", "-nodes", "-days", 2, "-subj", "/CN=localhost"),
         *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-        *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert),
+        *("-addext", "subjectAltName=DNS:localhost,DNS:web.test,IP:127.0.0.1", "-keyout", key, "-out", cert),
     )
     public_key = openssl("pkey", "-in", key, "-pubout", "-outform", "DER")
     return Certificate(cert, key, hashlib.sha256(public_key).hexdigest())

@@ -11,8 +11,8 @@ shift || true
 work=.build/fuzz
 mkdir -p "$work"
 
-# The parsers, the login and what must hold of them as one instrumented module: SwiftPM would need unsafeFlags for that.
-# Warnings are for its build: here they would be of imports that one module has no use for.
+# The parsers, the login and what must hold of them as instrumented modules: SwiftPM would need unsafeFlags for that.
+# Warnings are for its build: here they would be of imports that these modules have no use for.
 flags=(-O -swift-version 6 -package-name libwmproxy -enable-upcoming-feature ExistentialAny
     -enable-upcoming-feature MemberImportVisibility -enable-upcoming-feature InternalImportsByDefault
     -parse-as-library -suppress-warnings -sanitize=fuzzer,address -I Sources/CWMProxyYAML -I "$work")
@@ -23,14 +23,15 @@ echo "building the fuzzers"
 cat >"$work/module.modulemap" <<MAP
 module CWMProxyOpenSSL { header "$PWD/Sources/CWMProxyOpenSSL/include/CWMProxyOpenSSL.h" export * }
 MAP
-# What the floors import of each other is in that one module: the names they import it by are those of empty ones.
-for floor in WMPWire WMPIO; do
-    swiftc "${flags[@]}" -emit-module -emit-module-path "$work/$floor.swiftmodule" -module-name "$floor" - </dev/null
-done
-readarray -t sources < <(find Sources/WMProxyKit/{Wire,Config,Login} Tests/Fuzz/Checks -name '*.swift')
-sources+=(Sources/WMProxyKit/IO/TLS/Digest.swift)
-quietly swiftc "${flags[@]}" -emit-library -static -emit-module -emit-module-path "$work/FuzzChecks.swiftmodule" \
-    -module-name FuzzChecks -o "$work/libFuzzChecks.a" "${sources[@]}"
+module() {
+    local name=$1
+    readarray -t sources < <(find "${@:2}" -name '*.swift')
+    quietly swiftc "${flags[@]}" -emit-library -static -emit-module -emit-module-path "$work/$name.swiftmodule" \
+        -module-name "$name" -o "$work/lib$name.a" "${sources[@]}"
+}
+module WMPWire Sources/WMProxyKit/Wire
+module WMPIO Sources/WMProxyKit/IO/TLS/Digest.swift
+module FuzzChecks Sources/WMProxyKit/Config Sources/WMProxyKit/Login Tests/Fuzz/Checks
 
 passed=0
 failed=0
@@ -39,8 +40,8 @@ for target in Tests/Fuzz/Targets/Fuzz*.swift; do
     name=$(sed -E 's/^Fuzz//; s/([a-z])([A-Z])/\1-\2/g; s/([A-Z])([A-Z][a-z])/\1-\2/g' <<<"$program")
     name=${name,,} # FuzzHTTPHead: http-head
     [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
-    quietly swiftc "${flags[@]}" -module-name "$program" -o "$work/$program" "$target" -L "$work" -lFuzzChecks \
-        -lyaml -lcrypto
+    quietly swiftc "${flags[@]}" -module-name "$program" -o "$work/$program" "$target" -L "$work" \
+        -lFuzzChecks -lWMPIO -lWMPWire -lyaml -lcrypto
     mkdir -p "$work/$name"
     seeds=()
     [ ! -d "Tests/Fuzz/Corpus/$name" ] || seeds=("Tests/Fuzz/Corpus/$name")

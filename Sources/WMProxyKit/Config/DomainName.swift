@@ -1,3 +1,5 @@
+import WMPWire
+
 /// Names and numbers of hosts as they may stand in a configuration. Nothing here asks the DNS.
 enum DomainName {
     /// `text` as a host name to route or to verify by: lower case, no trailing dot; an IPv4 address counts as one. Nil

@@ -1,3 +1,5 @@
+import WMPWire
+
 /// A host and a port: where to listen or where to connect.
 package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     /// A host name in lower case or an IP address, IPv6 without brackets.
@@ -48,7 +50,7 @@ package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
     func collides(with other: Endpoint) -> Bool {
         guard port == other.port, port != 0 else { return false }
         guard let mine = IPAddress(host), let theirs = IPAddress(other.host) else { return host == other.host }
-        return mine == theirs || mine.bytes.count == theirs.bytes.count && (mine.isWildcard || theirs.isWildcard)
+        return mine == theirs || mine.isIPv4 == theirs.isIPv4 && (mine.isWildcard || theirs.isWildcard)
     }
 
     /// `host:port`, an IPv6 host in brackets.

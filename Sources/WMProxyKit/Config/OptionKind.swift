@@ -1,3 +1,5 @@
+import WMPWire
+
 extension Option {
     /// What an option's value may be: reads it, and says so in words for messages and for the reference page.
     enum Kind: Sendable, Equatable {

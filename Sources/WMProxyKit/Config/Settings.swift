@@ -1,3 +1,5 @@
+import WMPWire
+
 /// What an option was set to, checked and converted by its kind.
 enum Value: Sendable, Equatable {
     case text(String)

@@ -337,10 +337,7 @@ extension SocketAddress {
     }
 
     /// Not multicast, not broadcast.
-    fileprivate var isUnicast: Bool {
-        guard let first = IPAddress(host)?.bytes.first else { return false }
-        return IPAddress(host)?.bytes.count == 4 ? first < 224 : first != 0xFF
-    }
+    fileprivate var isUnicast: Bool { ip?.isUnicast ?? false }
 
     fileprivate func with(port: UInt16) -> SocketAddress {
         var address = self

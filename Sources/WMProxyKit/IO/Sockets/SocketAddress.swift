@@ -1,4 +1,5 @@
 import Glibc
+package import WMPWire
 
 /// An IPv4 or IPv6 address with its port.
 package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
@@ -41,6 +42,25 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Of the family AF_INET if `ip` is an IPv4 address, AF_INET6 otherwise; without a scope.
+    package init(_ ip: IPAddress, port: UInt16) {
+        self.init()
+        let isIPv4 = ip.isIPv4
+        length = socklen_t(isIPv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size)
+        storage.ss_family = sa_family_t(isIPv4 ? AF_INET : AF_INET6)
+        withUnsafeMutableBytes(of: &storage) {
+            if let ipv4 = ip.ipv4 {
+                $0.storeBytes(of: ipv4.bigEndian, toByteOffset: 4, as: UInt32.self)
+            } else {
+                $0.storeBytes(of: ip.high.bigEndian, toByteOffset: 8, as: UInt64.self)
+                $0.storeBytes(of: ip.low.bigEndian, toByteOffset: 16, as: UInt64.self)
+            }
+        }
+        self.port = port
+    }
+
+    package init(_ endpoint: IPEndpoint) { self.init(endpoint.address, port: endpoint.port) }
+
     package var family: Int32 { Int32(storage.ss_family) }
 
     package var port: UInt16 {
@@ -55,67 +75,30 @@ package struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The four bytes of an IPv4 address, also of one that came through an IPv6 socket (RFC 4291 §2.5.5.2).
-    private var fourOctets: (UInt8, UInt8, UInt8, UInt8)? {
+    /// The address without port and scope; nil if it is neither IPv4 nor IPv6.
+    package var ip: IPAddress? {
         withUnsafeBytes(of: storage) { bytes in
+            // sockaddr_in: family, port, address. sockaddr_in6: family, port, flow label, address, scope.
             switch family {
-            case AF_INET: return (bytes[4], bytes[5], bytes[6], bytes[7])
+            case AF_INET:
+                return IPAddress(ipv4: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
             case AF_INET6:
-                let isMapped = bytes[8..<18].allSatisfy { $0 == 0 } && bytes[18] == 0xFF && bytes[19] == 0xFF
-                return isMapped ? (bytes[20], bytes[21], bytes[22], bytes[23]) : nil
+                return IPAddress(
+                    high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+                    low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)))
             default: return nil
             }
         }
     }
 
+    /// Address and port; nil if it is neither IPv4 nor IPv6.
+    package var endpoint: IPEndpoint? { ip.map { IPEndpoint(address: $0, port: port) } }
+
     /// The host without brackets; an IPv4 address that came through an IPv6 socket is written as IPv4.
-    package var host: String {
-        if let octets = fourOctets { return Self.text(octets, port: nil) }
-        guard family == AF_INET6 else { return "?" }
-        var room = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        let written = withUnsafeBytes(of: storage) { bytes in
-            bytes.baseAddress.map { inet_ntop(AF_INET6, $0 + 8, &room, socklen_t(room.count)) != nil } ?? false
-        }
-        guard written else { return "?" }
-        return String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
+    package var host: String { ip?.description ?? "?" }
 
     /// "127.0.0.1:80" or "[::1]:80".
-    package var description: String {
-        if let octets = fourOctets { return Self.text(octets, port: port) }
-        let host = host
-        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    }
-
-    /// By hand: every visitor's address is told to the client, and `inet_ntop` with the strings around it was a tenth
-    /// of what a server does for a connection.
-    private static func text(_ octets: (UInt8, UInt8, UInt8, UInt8), port: UInt16?) -> String {
-        String(unsafeUninitializedCapacity: "255.255.255.255:65535".utf8.count) { room in
-            var length = 0
-            func put(_ byte: UInt8) {
-                room[length] = byte
-                length += 1
-            }
-            func put(_ number: UInt16) {
-                var unit: UInt16 = 10000
-                while unit > 1, unit > number { unit /= 10 }
-                while unit > 0 {
-                    put(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / unit % 10))
-                    unit /= 10
-                }
-            }
-            put(UInt16(octets.0))
-            for octet in [octets.1, octets.2, octets.3] {
-                put(UInt8(ascii: "."))
-                put(UInt16(octet))
-            }
-            if let port {
-                put(UInt8(ascii: ":"))
-                put(port)
-            }
-            return length
-        }
-    }
+    package var description: String { endpoint?.description ?? "?:\(port)" }
 
     // MARK: In a table
 

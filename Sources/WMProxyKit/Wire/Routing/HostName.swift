@@ -23,7 +23,7 @@ package struct HostName: Hashable, Sendable {
         guard let colon = HostName.endOfHost(bytes), let port = HostName.port(bytes, after: colon) else { return nil }
         self.port = port.number
         if bytes[0] == Octet.openBracket {
-            guard HostName.isIPv6(bytes, 1..<(colon - 1)) else { return nil }
+            guard IPAddressReader.ipv6(bytes.extracting(1..<(colon - 1))) != nil else { return nil }
             for index in 0..<colon { append(Octet.lowercased(bytes[index])) }
             return
         }
@@ -125,62 +125,6 @@ package struct HostName: Hashable, Sendable {
         }
         guard let port = UInt16(exactly: number) else { return nil }
         return Port(number: port)
-    }
-
-    /// IPv6address of RFC 3986 §3.2.2: eight groups of 1–4 hexadecimal digits, one run of them perhaps `::`, the last
-    /// two perhaps IPv4.
-    private static func isIPv6(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        var index = range.lowerBound
-        let end = range.upperBound
-        var groups = 0
-        var isCompressed = false
-        if end - index >= 2, bytes[index] == Octet.colon {
-            guard bytes[index + 1] == Octet.colon else { return false }
-            isCompressed = true
-            index += 2
-        }
-        while index < end {
-            let start = index
-            while index < end, index - start < 5, Octet.hexadecimal(bytes[index]) != nil { index += 1 }
-            if index < end, bytes[index] == UInt8(ascii: ".") {
-                guard isIPv4(bytes, start..<end) else { return false }
-                groups += 2
-                break
-            }
-            guard (1...4).contains(index - start) else { return false }
-            groups += 1
-            guard groups <= 8 else { return false }
-            guard index < end else { break }
-            guard bytes[index] == Octet.colon, index + 1 < end else { return false }
-            index += 1
-            if bytes[index] == Octet.colon {
-                guard !isCompressed else { return false }
-                isCompressed = true
-                index += 1
-            }
-        }
-        return isCompressed ? groups <= 7 : groups == 8
-    }
-
-    /// Four decimal octets of 0–255 without leading zeros.
-    private static func isIPv4(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        var parts = 0
-        var digits = 0
-        var value = 0
-        for index in range {
-            let octet = bytes[index]
-            if octet == UInt8(ascii: ".") {
-                guard digits > 0, parts < 3 else { return false }
-                parts += 1
-                (digits, value) = (0, 0)
-            } else {
-                guard Octet.isDigit(octet), digits < 3, digits == 0 || value > 0 else { return false }
-                digits += 1
-                value = value * 10 + Int(octet &- 0x30)
-                guard value <= 255 else { return false }
-            }
-        }
-        return parts == 3 && digits > 0
     }
 }
 
