@@ -28,7 +28,6 @@ let package = Package(
             path: "Sources/WMProxyKit/Wire",
             exclude: [
                 "README.md", "Addresses/README.md", "Bytes/README.md", "Datagrams/README.md", "Frames/README.md",
-                "README.md", "Addresses/README.md", "Bytes/README.md", "Datagrams/README.md", "Frames/README.md",
                 "HTTP/README.md", "Login/README.md", "Mux/README.md", "Prologue/README.md", "Routing/README.md",
             ],
             swiftSettings: strict),

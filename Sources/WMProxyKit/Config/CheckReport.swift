@@ -41,7 +41,7 @@ extension ServerOptions {
         var facts = [
             ("tunnel clients", "\(bindAddr), " + (usesTLS ? "TLS 1.3, \(shown(certificate))" : "not encrypted"))
         ]
-        facts.append(("login", credential.map { "\($0)" } ?? "none"))
+        facts.append(("login", login.isEmpty ? "none" : login.joined(separator: ", ")))
         if let mapHTTPBind { facts.append(("http visitors", "\(mapHTTPBind)")) }
         if let mapHTTPSBind { facts.append(("https visitors", "\(mapHTTPSBind), \(shown(mapCertificate))")) }
         if let mapTCPBind { facts.append(("tcp visitors", "\(mapTCPBind)")) }
@@ -53,6 +53,11 @@ extension ServerOptions {
             ))
         facts.append(("threads", threadCount(threads, default: "one per core, at most 4")))
         return facts
+    }
+
+    private var login: [String] {
+        (credential.map { ["\($0)"] } ?? []) + users.map(\.description)
+            + (clientAuthorities.map { ["a certificate signed by one in \($0.quoted)"] } ?? [])
     }
 
     private func shown(_ files: CertificateFiles?) -> String {

@@ -26,6 +26,23 @@ package enum Credential: Sendable, Hashable {
     }
 }
 
+extension Credential {
+    /// Whose secret it is; a token belongs to a fixed user.
+    var user: String {
+        switch self {
+        case .token: "token"
+        case .password(let username, _): username
+        }
+    }
+
+    var secret: String {
+        switch self {
+        case .token(let token): token
+        case .password(_, let password): password
+        }
+    }
+}
+
 extension Credential: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// What kind it is, never the secret: this may end in a log.
     package var description: String {

@@ -58,8 +58,8 @@ extension Option {
             .server, "password", .secret, "", .active,
             "The secret of `username`. Never sent; both sides prove that they know it."),
         Option(
-            .server, "users", .list(of: .user), "", .later,
-            "Several users, each with its own secret and rights."),
+            .server, "users", .list(of: .user), "", .active,
+            "Several users, each with its own secret and rights, in place of `token` or `username`."),
         Option(
             .server, "auth", .choice(["required", "none"]), "required", .active,
             "`none` lets any client in that reaches `bind_addr`; without it a server needs a credential or a "
@@ -325,14 +325,29 @@ extension Option {
 
     private static let user: [Option] = [
         Option(
-            .user, "username", .text(maximum: 255), "", .later,
-            "The user's name."),
+            .user, "username", .text(maximum: 255), "", .active,
+            "The user's name; with `two_way_tls` alone, the name in its certificate. Required."),
         Option(
-            .user, "password", .secret, "", .later,
-            "The user's secret."),
+            .user, "password", .secret, "", .active,
+            "The user's secret: in the clear, or salted, as `wmproxy --hash-password` prints it, so that nobody who "
+                + "reads the file can log in. Required without `two_way_tls`."),
         Option(
-            .user, "domains", .texts, "", .later,
-            "Host names that the user's mappings may have; `*.example.org` covers all below. Not set: any."),
+            .user, "domains", .texts, "", .active,
+            "Host names that the user's mappings may have; `*.example.org` is for all below. Not set: any."),
+        Option(
+            .user, "ports", .texts, "", .active,
+            "Public ports that the user's mappings may have: `tcp:2222`, `udp:5000-5999`, or `20000-20099` for both; "
+                + "port 0 in `remote_addr` then chooses among them. Not set: `map_tcp_bind`, and those from 1024 on."
+        ),
+        Option(
+            .user, "max_mappings", .integer(0...100_000), "", .active,
+            "Most mappings at once in a session of the user. Not set: `max_mappings` of the server."),
+        Option(
+            .user, "max_streams", .integer(0...1_000_000), "", .active,
+            "Most streams at once in a session of the user. Not set: `max_streams` of the server."),
+        Option(
+            .user, "bandwidth", .size((16 << 10)...(1 << 40)), "", .active,
+            "Most bytes a second in each direction, all sessions of the user together. Not set: no limit."),
     ]
 
     private static let certificate: [Option] = [

@@ -18,6 +18,8 @@ package struct ServerOptions: Sendable, Equatable {
     package var clientAuthorities: String?
     /// What clients must prove to know. Nil: nothing, which the checks allow on loopback or by `auth: none` only.
     package var credential: Credential?
+    /// Several who may come in, in place of `credential`.
+    package var users: [UserOptions]
     package var serverID: UInt32
     /// Threads of an engine of the server's own; 0: the host drives it. Nil: one per core, at most 4.
     package var threads: Int?
@@ -96,6 +98,14 @@ extension ServerOptions: Configurable {
         clientAuthorities = settings.isTrue("two_way_tls") ? settings.text("ca") : nil
         usesTLS = settings.isTrue("tc")
         credential = try Credential(settings)
+        users = []
+        for entry in settings.list("users") {
+            let user = try UserOptions(entry, needsPassword: !settings.isTrue("two_way_tls"))
+            guard !users.contains(where: { $0.name == user.name }) else {
+                throw entry.error("username", "two users are called '\(user.name)'")
+            }
+            users.append(user)
+        }
         serverID = UInt32(clamping: settings.number("server_id"))
         threads = settings.integer("threads")
         lanes = settings.integer("lanes")
@@ -122,6 +132,18 @@ extension ServerOptions: Configurable {
             ("map_tcp_bind", mapTCPBind),
         ]
         return all.compactMap { name, endpoint in endpoint.map { (name, $0) } }
+    }
+
+    /// The first key that differs and cannot change while a server runs; nil: none does.
+    func fixedKeyChanged(from earlier: ServerOptions) -> String? {
+        let fixed: [(name: String, isSame: Bool)] = [
+            ("bind_addr", bindAddr == earlier.bindAddr), ("map_http_bind", mapHTTPBind == earlier.mapHTTPBind),
+            ("map_https_bind", mapHTTPSBind == earlier.mapHTTPSBind),
+            ("map_tcp_bind", mapTCPBind == earlier.mapTCPBind), ("tc", usesTLS == earlier.usesTLS),
+            ("threads", threads == earlier.threads), ("lanes", lanes == earlier.lanes),
+            ("server_id", serverID == earlier.serverID), ("max_queued", limits.queued == earlier.limits.queued),
+        ]
+        return fixed.first { !$0.isSame }?.name
     }
 
     private func checkListeners(_ settings: Settings, _ warnings: inout [ConfigWarning]) throws(ConfigError) {
@@ -155,7 +177,10 @@ extension ServerOptions: Configurable {
         try checkClientCertificates(settings, &warnings)
         let isOpen = settings.text("auth") == "none"
         let position = settings.position(of: isOpen ? "auth" : "bind_addr")
-        if credential != nil {
+        if credential != nil, !users.isEmpty {
+            throw settings.error("users", "'users' and '\(settings.isSet("token") ? "token" : "username")' exclude each other")
+        }
+        if credential != nil || !users.isEmpty {
             if isOpen {
                 throw settings.error("auth", "'auth: none' contradicts the credential that is set: remove one of them")
             }
@@ -179,7 +204,7 @@ extension ServerOptions: Configurable {
             throw settings.error(
                 "bind_addr",
                 "a server at \(bindAddr) needs a credential: set 'token', or 'username' and 'password', "
-                    + "or 'two_way_tls' and 'ca', or 'auth: none' to let everybody in")
+                    + "or 'users', or 'two_way_tls' and 'ca', or 'auth: none' to let everybody in")
         }
     }
 

@@ -78,6 +78,16 @@ struct Settings: Sendable, Equatable {
         if case .fingerprint(let digest)? = value(name) { digest } else { nil }
     }
 
+    /// The option's list of texts.
+    func texts(_ name: String) -> [String] {
+        if case .texts(let texts)? = value(name) { texts } else { [] }
+    }
+
+    /// The option's networks.
+    func networks(_ name: String) -> [Network] {
+        if case .networks(let networks)? = value(name) { networks } else { [] }
+    }
+
     /// The option's groups of keys.
     func list(_ name: String) -> [Settings] {
         if case .list(let entries)? = value(name) { entries } else { [] }

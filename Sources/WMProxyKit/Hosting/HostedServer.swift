@@ -49,6 +49,22 @@ package final class HostedServer: Sendable {
         try statisticsCallback.set(milliseconds, body.map { body in { [core] in body(core.statistics) } })
     }
 
+    /// Goes by another configuration from here on: certificates, users and their grants, limits and timeouts. What is
+    /// under way goes on, but for sessions whose user, secret or grant is another now: they end at once.
+    /// - Throws: `.configuration` (also: a key differs that cannot change while the server runs), `.certificate`,
+    ///   `.file`, `.closed`. Then nothing has changed.
+    package func reload(_ configuration: [UInt8], file: String?) throws(TunnelError) {
+        let options = try Parsed.take { () throws(ConfigError) in
+            try ServerOptions.parse(bytes: configuration, file: file)
+        }
+        try core.reload(options)
+    }
+
+    /// The same with the configuration in a file.
+    package func reload(file: String) throws(TunnelError) {
+        try reload(try ConfigurationFile.read(file), file: file)
+    }
+
     /// Closes the ports at once, lets visitors finish for `drain` milliseconds at most (negative: no limit), then ends
     /// all connections. Blocks its thread; once.
     package func stop(drain milliseconds: Int) throws(TunnelError) {

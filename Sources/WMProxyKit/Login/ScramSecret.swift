@@ -31,6 +31,9 @@ package struct ScramSecret: Hashable, Sendable, Secretive {
 
     private static let mechanism = "SCRAM-SHA-256"
 
+    /// Whether a configured password is the text of a secret, well-formed or not, rather than a password.
+    static func isSalted(_ password: String) -> Bool { password.hasPrefix(mechanism + "$") }
+
     /// Reads `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`, all but the number in Base64: the form in
     /// which PostgreSQL keeps it in `pg_authid`.
     package init(text: String) throws(Malformed) {

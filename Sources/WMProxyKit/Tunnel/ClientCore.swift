@@ -32,6 +32,8 @@ final class ClientCore: @unchecked Sendable {
     let board: ClientBoard
     let clientID: String
     let tls: TLSContext?
+    /// The secret, as servers have asked for it.
+    let passwords: SaltedPasswords
     /// What may wait in memory for slow services.
     let budget: ByteBudget
     /// Where all this lives.
@@ -82,6 +84,7 @@ final class ClientCore: @unchecked Sendable {
         } catch {
             throw TunnelError(.internalError, "\(error)")
         }
+        passwords = SaltedPasswords(engine.resolver)
         guard let random = Digest.random(8) else { throw TunnelError(.system, "the system has no random numbers") }
         loop = loops[0]
         allCounters = loops.map { _ in Counters() }

@@ -28,9 +28,11 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     private enum State {
         case idle
         case connecting
-        case awaitsChallenge
-        /// With what the server has to prove, if there is a secret.
-        case awaitsWelcome(LoginProof?)
+        /// With the exchange that has begun, if there is a secret.
+        case awaitsChallenge(ScramClient?)
+        /// The password is being salted.
+        case proves(ScramClient)
+        case awaitsWelcome(ScramClient?)
         case up
         case over
     }
@@ -44,7 +46,6 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     private let core: ClientCore
     private var state = State.idle
     private var lane: Lane?
-    private var nonce: [UInt8] = []
     private var targets: [UInt32: Target] = [:]
     /// All that have a connection or are to have one, also those whose stream has ended before it took all.
     private var pipes: [ObjectIdentifier: PipeStream] = [:]
@@ -125,14 +126,14 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
     }
 
     private func logIn(_ connection: Connection) {
-        guard let random = Digest.random(32) else {
+        let exchange: ScramClient?
+        do throws(TunnelError) { exchange = try beginLogin(connection) } catch {
             connection.close()
             state = .over
-            return tell(.failed(TunnelError(.system, "the system has no random numbers")))
+            return tell(.failed(error))
         }
         if connection.isSecure { counters.handshakes.add(1) }
-        nonce = random
-        state = .awaitsChallenge
+        state = .awaitsChallenge(exchange)
         let timer = Timer(on: loop) { [self] in self.lane?.lose(.stopped("the server did not answer the login")) }
         loginTimer = timer
         timer.set(after: Self.loginTimeout)
@@ -140,16 +141,29 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         self.lane = lane
         lane.mux.write(
             Hello(
-                clientID: core.clientID, user: options.credential?.user ?? "", nonce: random,
+                clientID: core.clientID, scram: exchange?.clientFirst ?? [],
                 window: UInt32(ProtocolLimits.initialWindow), agent: "libwmproxy/\(libraryVersion)", session: joining))
         lane.connectionReadable()
     }
 
+    /// The exchange that proves the secret; nil: there is none.
+    private func beginLogin(_ connection: Connection) throws(TunnelError) -> ScramClient? {
+        guard let credential = options.credential else { return nil }
+        let exporter = connection.channelBinding
+        guard let nonce = ScramNonce.random(),
+            let binding = connection.isSecure ? exporter.flatMap(ScramBinding.init(tlsExporter:)) : .plain
+        else { throw TunnelError(.system, "no random numbers, or no channel binding") }
+        do throws(ScramFailure) {
+            return try ScramClient(user: credential.user, nonce: nonce, binding: binding)
+        } catch { throw TunnelError(.configuration, "\(error)") }
+    }
+
     func laneReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
         switch (state, type) {
-        case (.awaitsChallenge, .challenge): receive(try Challenge(payload: payload))
-        case (.awaitsWelcome(let proof), .welcome): receive(try Welcome(payload: payload), proof)
-        case (.awaitsChallenge, .reject), (.awaitsWelcome, .reject): refuse(try Refusal(payload: payload))
+        case (.awaitsChallenge(let exchange), .challenge): receive(try Challenge(payload: payload), exchange)
+        case (.awaitsWelcome(let exchange), .welcome): receive(try Welcome(payload: payload), exchange)
+        case (.awaitsChallenge, .reject), (.proves, .reject), (.awaitsWelcome, .reject):
+            refuse(try Refusal(payload: payload))
         case (.up, .mapped): tell(.mapped(try Mapped(payload: payload)))
         case (.up, .mapRefused): tell(.mapRefused(try MapRefused(payload: payload)))
         case (.up, .unmapped): tell(.unmapped(try Unmap(payload: payload).id))
@@ -160,26 +174,40 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         }
     }
 
-    private func receive(_ challenge: Challenge) {
+    private func receive(_ challenge: Challenge, _ exchange: ScramClient?) {
         guard let lane else { return }
-        guard let credential = options.credential else {
+        guard var exchange, let credential = options.credential else {
             state = .awaitsWelcome(nil)
-            lane.mux.write(Login(proof: []))
-            return
+            return lane.mux.write(Login(scram: []))
         }
-        let proof = LoginProof(
-            user: credential.user, secret: credential.secret, clientNonce: nonce, serverNonce: challenge.nonce,
-            binding: lane.connection.channelBinding ?? [])
-        state = .awaitsWelcome(proof)
-        lane.mux.write(Login(proof: proof.ofClient))
+        do throws(ScramFailure) {
+            guard !challenge.scram.isEmpty else { throw .server }
+            let salting = try exchange.read(serverFirst: challenge.scram)
+            state = .proves(exchange)
+            core.passwords.salt(credential.secret, salting, on: loop) { [self] in prove($0) }
+        } catch { distrust(error) }
     }
 
-    private func receive(_ welcome: Welcome, _ proof: LoginProof?) {
-        if options.credential != nil {
-            guard let proof, Digest.equal(proof.ofServer, welcome.proof) else {
-                refused = TunnelError(.authentication, "the server could not prove that it knows the secret")
-                lane?.lose(.closed)
-                return
+    private func prove(_ salted: SaltedPassword?) {
+        guard case .proves(var exchange) = state, let lane else { return }
+        guard let salted else { return lane.lose(.stopped("the password cannot be salted")) }
+        do throws(ScramFailure) {
+            let last = try exchange.clientFinal(salted)
+            state = .awaitsWelcome(exchange)
+            lane.mux.write(Login(scram: last))
+        } catch { distrust(error) }
+    }
+
+    /// The server has not shown that it knows the secret: it hears no more.
+    private func distrust(_ failure: ScramFailure) {
+        refused = TunnelError(.authentication, "the server could not prove that it knows the secret: \(failure)")
+        lane?.lose(.closed)
+    }
+
+    private func receive(_ welcome: Welcome, _ exchange: ScramClient?) {
+        if var exchange {
+            do throws(ScramFailure) { try exchange.verify(serverFinal: welcome.scram) } catch {
+                return distrust(error)
             }
         }
         loginTimer?.cancel()
@@ -219,7 +247,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         case .up:
             counters.lanes.add(-1)
             tell(.lost(reason))
-        case .awaitsChallenge, .awaitsWelcome:
+        case .awaitsChallenge, .proves, .awaitsWelcome:
             let isCutOff = if case .violation = reason { false } else { true }
             let hint = core.tls == nil && isCutOff ? ": does the server want TLS ('ts: true')?" : ""
             let error =
@@ -390,7 +418,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         case .up:
             lane?.mux.resetAll(.shuttingDown)
             lane?.close(.goAway, farewell)
-        case .awaitsChallenge, .awaitsWelcome: lane?.lose(.stopped(farewell.text))
+        case .awaitsChallenge, .proves, .awaitsWelcome: lane?.lose(.stopped(farewell.text))
         }
     }
 }

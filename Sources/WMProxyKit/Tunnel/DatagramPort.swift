@@ -182,7 +182,7 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
     /// could keep all others out, with a packet for each address he makes up.
     private func makeRoom() -> Bool {
         if visitors.isEmpty { unanswered.removeAll() }
-        guard visitors.count >= core.options.limits.udpVisitors else { return true }
+        guard visitors.count >= shard.policy.options.limits.udpVisitors else { return true }
         var seen = 0
         defer { unanswered.removeFirst(seen) }
         for sender in unanswered {

@@ -17,7 +17,7 @@ final class Doorman: ConnectionHandler {
 
     init(_ connection: Connection, peer: SocketAddress, shard: ServerShard) {
         (self.connection, self.peer, self.shard) = (connection, peer, shard)
-        let time = shard.core.options.timeouts.login
+        let time = shard.policy.options.timeouts.login
         deadline = shard.loop.now + Int64(time) * 1_000_000
         let timer = Timer(on: shard.loop) { [weak self] in self?.end("no login within the login time", .timedOut) }
         self.timer = timer
@@ -37,10 +37,10 @@ final class Doorman: ConnectionHandler {
     }
 
     private func identify(_ first: UInt8) {
-        guard shard.core.admitsLogin() else { return end("too many logins in progress", .refused) }
+        guard shard.core.admitsLogin(upTo: shard.policy.options.limits.handshakes) else { return end("too many logins in progress", .refused) }
         isCounted = true
         let isHandshake = first == 0x16  // RFC 8446 §5.1: a handshake record
-        guard let context = shard.core.tunnelContext else {
+        guard let context = shard.policy.tunnelContext else {
             guard !isHandshake else {
                 let text = "it speaks TLS, this server does not: set 'tc: true' here or 'ts: false' there"
                 return end(text, .tls, Self.alert)

@@ -60,6 +60,11 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     private var received = 0
     private var isFlushScheduled = false
     private var isReading = false
+    /// How fast it may go; nil: as fast as it can.
+    var pace: Pace?
+    /// Until they fire, nothing is read, or sent, for the sake of `pace`.
+    private var readRest: Timer?
+    private var sendRest: Timer?
     /// The last bytes read had many frames in them, each of which takes its time: fewer are read in a turn.
     private var isChatty = false
     /// Between two loops: nothing is read.
@@ -188,7 +193,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
 
     func flush() {
         isFlushScheduled = false
-        guard !isLost else { return }
+        guard !isLost, sendRest?.isSet != true else { return }
         // Twice at most: what the waiting streams add goes out at once, what comes after that with the next turn's
         // frames.
         for _ in 0..<2 {
@@ -216,14 +221,31 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     /// false: the socket takes no more for now.
     private func sendOutput() throws(ConnectionError) -> Bool {
         while mux.hasOutput {
-            let output = mux.nextOutput
+            var output = mux.nextOutput
+            if let pace { output = UnsafeRawBufferPointer(rebasing: output.prefix(pace.portion)) }
             switch connection.write(output) {
             case .taken(let count):
                 mux.taken(count)
-                guard count == output.count else { return false }
+                guard count == output.count, !restsAfterSending(count) else { return false }
             case .failed(let error): throw error
             }
         }
+        return true
+    }
+
+    private func restsAfterSending(_ count: Int) -> Bool {
+        guard let wait = pace?.sent.take(count, at: loop.now), wait > 0 else { return false }
+        let timer = sendRest ?? Timer(on: loop) { [self] in connectionWritable() }
+        sendRest = timer
+        timer.set(after: wait)
+        return true
+    }
+
+    private func restsAfterReading(_ count: Int) -> Bool {
+        guard let wait = pace?.received.take(count, at: loop.now), wait > 0 else { return false }
+        let timer = readRest ?? Timer(on: loop) { [self] in connectionReadable() }
+        readRest = timer
+        timer.set(after: wait)
         return true
     }
 
@@ -236,8 +258,9 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     func connectionReadable() {
         // Some at a time, so that one lane's flood does not hold up the loop's other work.
         reading: for _ in 0..<4 {
-            guard !isLost, !isPaused else { return }
-            let room = UnsafeMutableRawBufferPointer(rebasing: loop.scratch[..<(isChatty ? Self.little : Self.much)])
+            guard !isLost, !isPaused, readRest?.isSet != true else { return }
+            let size = min(isChatty ? Self.little : Self.much, pace?.portion ?? Self.much)
+            let room = UnsafeMutableRawBufferPointer(rebasing: loop.scratch[..<size])
             switch connection.read(into: room) {
             case .bytes(let count):
                 heardAt = loop.now
@@ -247,6 +270,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
                 take(UnsafeRawBufferPointer(rebasing: loop.scratch[..<count]))
                 isChatty = mux.framesReceived &- frames > Self.manyFrames
                 measureIfDue()
+                if restsAfterReading(count) { return }
                 if isChatty { break reading }
             case .wouldBlock: return
             case .end: return lose(.closed)
@@ -317,13 +341,19 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
         mux.writeLast(type, payload: refusal.payload)
         isLost = true
         mux.fail(refusal.text)
-        timer?.cancel()
+        cancelTimers()
         let timer = Timer(on: loop) { [connection] in connection.close() }
         self.timer = timer
         timer.set(after: Self.farewellTimeout)
         // Later: the caller may be inside a reading that uses the same scratch.
         loop.later { self.sendFarewell() }
         tellOwner(reason ?? .stopped(refusal.text))
+    }
+
+    private func cancelTimers() {
+        for timer in [timer, readRest, sendRest] { timer?.cancel() }
+        (readRest, sendRest) = (nil, nil)
+        pace = nil
     }
 
     private func tellOwner(_ reason: LaneLoss) {
@@ -346,7 +376,7 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
     func lose(_ reason: LaneLoss) {
         guard !isLost else { return }
         isLost = true
-        timer?.cancel()
+        cancelTimers()
         connection.close()
         mux.fail(reason.description)
         tellOwner(reason)

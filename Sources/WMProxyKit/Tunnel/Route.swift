@@ -28,6 +28,4 @@ enum Claim: Hashable, Sendable {
     case tcpEdge
     /// A port of the mapping's own.
     case port(Transport, SocketAddress)
-
-    enum Transport: String, Sendable { case tcp, udp }
 }

@@ -7,12 +7,8 @@ import WMPWire
 /// @unchecked Sendable: what is set up in `init` never changes; `listeners` and `arrivals` are confined to the first
 /// loop.
 final class ServerCore: @unchecked Sendable {
-    let options: ServerOptions
     let engine: TunnelEngine
     let events: EventQueue
-    /// nil: the tunnel is plain (`tc: false`).
-    let tunnelContext: TLSContext?
-    let edgeContext: TLSContext?
     /// What may wait in memory for slow readers, all sessions together.
     let budget: ByteBudget
     /// Where each listener listens, by the name of its option.
@@ -23,39 +19,27 @@ final class ServerCore: @unchecked Sendable {
     private let loginCount = SharedCount()
     private var listeners: [String: Listener] = [:]
     private var arrivals = ArrivalRate()
+    /// The one that all loops go by, or are about to.
+    private let lastPolicy: Guarded<ServerPolicy>
     /// Itself, from `start` to the end of `stop`: a server runs whether or not anybody holds it.
     private var whileRunning: ServerCore?
 
     private var homeLoop: Loop { shards[0].loop }
     /// Lanes of one session: one for each loop, unless the configuration says otherwise.
-    var maxLanes: Int { options.lanes ?? min(4, shards.count) }
+    let maxLanes: Int
 
     init(_ options: ServerOptions, engine: TunnelEngine) throws(TunnelError) {
-        self.options = options
         self.engine = engine
         budget = ByteBudget(limit: options.limits.queued)
-        do {
+        let policy = try ServerPolicy(options)
+        lastPolicy = Guarded(policy)
+        let loops: [Loop]
+        do throws(SystemError) {
             events = try EventQueue()
-            tunnelContext =
-                try options.usesTLS
-                ? TLSContext.tunnelServer(
-                    Self.certificate(options.certificate, for: options.bindAddr.host, "tunnel"),
-                    authorities: options.clientAuthorities) : nil
-            edgeContext = try options.mapHTTPSBind.map {
-                try TLSContext.edge(
-                    [Self.certificate(options.mapCertificate, for: $0.host, "HTTPS edge")]
-                        + options.mapCertificates.map { try $0.load() },
-                    takesOtherNames: options.mapCertificate == nil)
-            }
-            let loops = try engine.serverLoops(options.threads)
-            shards = loops.enumerated().map { ServerShard(self, index: $0.offset, loop: $0.element) }
-        } catch let error as SystemError {
-            throw TunnelError(error, doing: "cannot start the engine")
-        } catch let error as TLSError {
-            throw TunnelError(error)
-        } catch {
-            throw TunnelError(.internalError, "\(error)")
-        }
+            loops = try engine.serverLoops(options.threads)
+        } catch { throw TunnelError(error, doing: "cannot start the engine") }
+        maxLanes = options.lanes ?? min(4, loops.count)
+        shards = loops.enumerated().map { ServerShard(self, index: $0.offset, loop: $0.element, policy) }
         for (name, endpoint) in options.listeners {
             let listener = try Self.listen(name, endpoint, on: homeLoop)
             listeners[name] = listener
@@ -63,14 +47,6 @@ final class ServerCore: @unchecked Sendable {
         }
         // Made before any other thread can ask for it.
         _ = home
-    }
-
-    private static func certificate(_ files: CertificateFiles?, for host: String, _ use: String) throws -> Certificate {
-        if let files { return try files.load() }
-        let name = SocketAddress(numeric: host, port: 0) == nil && !host.isEmpty ? host : "localhost"
-        let certificate = try Certificate.selfSigned(name: name)
-        Log.info("\(use): certificate made for this run, fingerprint \(certificate.fingerprint)")
-        return certificate
     }
 
     private static func listen(_ name: String, _ endpoint: Endpoint, on loop: Loop) throws(TunnelError) -> Listener {
@@ -177,7 +153,7 @@ final class ServerCore: @unchecked Sendable {
         guard let next = session.shard(from: session.lastShard + 1) else { return nil }
         let isCrowd = arrivals.isCrowd(at: homeLoop.now)
         let mayStay = session.hasLanes(onShard: 0) && !session.isBetterServedElsewhere(thanOnShard: 0)
-        if isCrowd || tunnelContext == nil, mayStay, homeLoop.loadPercent < Self.busy {
+        if isCrowd || shards[0].policy.tunnelContext == nil, mayStay, homeLoop.loadPercent < Self.busy {
             let here = shards[0].counters.visitors.current
             let isFull = shards.dropFirst().contains { other in
                 session.hasLanes(onShard: other.index) && other.counters.visitors.current &+ Self.mostMore <= here
@@ -194,10 +170,10 @@ final class ServerCore: @unchecked Sendable {
     private static let mostMore: UInt64 = 64
 
     private func admitsConnection(_ name: String, _ fd: Int32, _ peer: SocketAddress) -> Bool {
-        if connectionCount.add(upTo: options.limits.connections) { return true }
+        if connectionCount.add(upTo: shards[0].policy.options.limits.connections) { return true }
         shards[0].counters.refused.add(1)
         System.close(fd)
-        logStranger(shards[0], "\(name): \(peer) turned away: \(options.limits.connections) connections already")
+        logStranger(shards[0], "\(name): \(peer) turned away: there are too many connections")
         return false
     }
 
@@ -209,9 +185,40 @@ final class ServerCore: @unchecked Sendable {
     /// Runs `body` on the first loop.
     func onHome(_ body: @escaping (ServerHome) -> Void) { on(shards[0]) { [home] _ in body(home) } }
 
+    // MARK: Reload
+
+    /// Goes by `options` from here on: what is under way goes on, but for what they no longer allow. Blocks its thread,
+    /// which is the host's, until every loop goes by them. What cannot change while the server runs is an error, and
+    /// then nothing has changed.
+    func reload(_ options: ServerOptions) throws(TunnelError) {
+        let earlier = lastPolicy.withLock { $0 }
+        if let name = options.fixedKeyChanged(from: earlier.options) {
+            throw TunnelError(.configuration, "'\(name)' cannot change while the server runs: start it anew")
+        }
+        let policy = try ServerPolicy(options, after: earlier)
+        lastPolicy.withLock { $0 = policy }
+        let adopted = Monitor()
+        nonisolated(unsafe) var left = shards.count
+        let isAlive = homeLoop.submit { [self] in
+            for shard in shards {
+                on(shard) { shard in
+                    shard.adopt(policy)
+                    adopted.locked {
+                        left -= 1
+                        adopted.signal()
+                    }
+                }
+            }
+            home.revoke(since: earlier.access)
+        }
+        guard isAlive else { throw TunnelError(.closed, "the server is stopped") }
+        adopted.locked { while left > 0 { _ = adopted.wait(until: nil) } }
+        Log.info("the configuration was read again")
+    }
+
     // MARK: Counts
 
-    func admitsLogin() -> Bool { loginCount.add(upTo: options.limits.handshakes) }
+    func admitsLogin(upTo most: Int) -> Bool { loginCount.add(upTo: most) }
     func loginLeft() { loginCount.remove() }
     func connectionLeft() { connectionCount.remove() }
 

@@ -9,6 +9,7 @@ import WMPWire
 final class ServerHome: @unchecked Sendable {
     unowned let core: ServerCore
     private let loop: Loop
+    private let shard: ServerShard
     /// The first shard's: it lives on the same loop.
     let counters: Counters
     private var registry = Registry()
@@ -24,12 +25,11 @@ final class ServerHome: @unchecked Sendable {
     /// The server stops: nothing is given away any more.
     private var isClosed = false
 
-    /// The lowest port that a client may open: those below are the system's services.
-    private static let lowestPort: UInt16 = 1024
-
     init(_ core: ServerCore, on shard: ServerShard) {
-        (self.core, loop, counters) = (core, shard.loop, shard.counters)
+        (self.core, self.shard, loop, counters) = (core, shard, shard.loop, shard.counters)
     }
+
+    var policy: ServerPolicy { shard.policy }
 
     // MARK: Sessions
 
@@ -48,7 +48,9 @@ final class ServerHome: @unchecked Sendable {
     func forgetPlace(_ index: Int, in token: [UInt8]) { sessions[token]?.forgetPlace(index) }
 
     /// A login is good: a new session, or one more lane of the session named by `token`.
-    func admit(_ lane: ServerLane, as identity: Identity, joining token: [UInt8]) -> Result<ServerSession, Refusal> {
+    func admit(
+        _ lane: ServerLane, as identity: Identity, _ grant: Grant, joining token: [UInt8]
+    ) -> Result<ServerSession, Refusal> {
         guard !isClosed else {
             let code: SessionError = token.isEmpty ? .shuttingDown : .unknownSession
             return .failure(Refusal(code: code, text: "the server stops"))
@@ -63,19 +65,39 @@ final class ServerHome: @unchecked Sendable {
             session.join(lane)
             return .success(session)
         }
-        guard sessions.count < core.options.limits.sessions else {
+        guard sessions.count < policy.options.limits.sessions else {
             return .failure(Refusal(code: .tooMany, text: "the server has no room for more sessions"))
         }
         guard let token = Digest.random(16) else {
             return .failure(Refusal(code: .tooMany, text: "the server has no random numbers"))
         }
         lastNumber += 1
-        let budget = ByteBudget(limit: core.options.limits.sessionQueued, within: core.budget)
-        let shared = SharedSession(number: lastNumber, token: token, identity: identity, budget: budget)
+        let budget = ByteBudget(limit: policy.options.limits.sessionQueued, within: core.budget)
+        let shared = SharedSession(number: lastNumber, token: token, identity: identity, grant: grant, budget: budget)
+        shared.pace = pace(of: identity.principal, grant)
         let session = ServerSession(shared, peer: lane.peer, home: self)
         sessions[token] = session
         session.begin(with: lane, lane.agent)
         return .success(session)
+    }
+
+    /// One for all sessions of a principal; nil: there is no limit.
+    private func pace(of principal: String, _ grant: Grant) -> Pace? {
+        guard let bandwidth = grant.bandwidth else { return nil }
+        let others = sessions.values.lazy.filter { $0.shared.identity.principal == principal }
+        return others.compactMap(\.shared.pace).first ?? Pace(bytesPerSecond: bandwidth)
+    }
+
+    /// A new policy is in force: ends what it no longer allows.
+    func revoke(since earlier: Access) {
+        for session in sessions.values {
+            let principal = session.shared.identity.principal
+            let grant = policy.access.grant(of: principal)
+            guard grant == session.shared.grant, policy.access.isSecretOf(principal, thatOf: earlier) else {
+                session.revoke()
+                continue
+            }
+        }
     }
 
     /// The session's last lane is gone, and with it what it claimed.
@@ -211,9 +233,13 @@ final class ServerHome: @unchecked Sendable {
     private func open(_ map: Map, for session: SharedSession) throws(Refusal) -> (Claim, Opened?) {
         switch map.mode {
         case .tcp where map.remote.isEmpty:
-            guard core.options.mapTCPBind != nil else {
+            guard policy.options.mapTCPBind != nil else {
                 throw Refusal(
                     code: .notOffered, text: "the server has no TCP edge (map_tcp_bind); 'remote_addr' asks for a port")
+            }
+            let port = core.addresses["map_tcp_bind"]?.port ?? 0
+            guard session.grant.ports == nil || session.grant.permits(.tcp, port: port) else {
+                throw Refusal(code: .notOffered, text: "'\(session.identity.principal)' may not have the TCP edge")
             }
             return (.tcpEdge, nil)
         case .tcp: return try openPort(map, .tcp, for: session)
@@ -222,9 +248,13 @@ final class ServerHome: @unchecked Sendable {
             guard let name = HostName(map.domain), name.port == nil else {
                 throw Refusal(code: .notOffered, text: "'\(map.domain)' is not a host name")
             }
-            guard core.options.mapHTTPSBind != nil || (map.mode == .http && core.options.mapHTTPBind != nil) else {
+            guard policy.options.mapHTTPSBind != nil || (map.mode == .http && policy.options.mapHTTPBind != nil) else {
                 let keys = map.mode == .http ? "map_http_bind, map_https_bind" : "map_https_bind"
                 throw Refusal(code: .notOffered, text: "the server has no edge for it (\(keys))")
+            }
+            guard session.grant.permits(domain: map.domain) else {
+                throw Refusal(
+                    code: .notOffered, text: "'\(session.identity.principal)' may not have the domain '\(map.domain)'")
             }
             return (.host(name), nil)
         default: throw Refusal(code: .notOffered, text: "mode \(map.mode.rawValue) is not known here")
@@ -232,14 +262,14 @@ final class ServerHome: @unchecked Sendable {
     }
 
     private func openPort(
-        _ map: Map, _ transport: Claim.Transport, for session: SharedSession
+        _ map: Map, _ transport: Transport, for session: SharedSession
     ) throws(Refusal) -> (Claim, Opened?) {
         guard let wanted = SocketAddress(endpoint: map.remote) else {
             throw Refusal(code: .notOffered, text: "'\(map.remote)' is not an IP address and a port")
         }
-        guard wanted.port == 0 || wanted.port >= Self.lowestPort else {
-            throw Refusal(
-                code: .notOffered, text: "a client may not open port \(wanted.port): only \(Self.lowestPort) and above")
+        guard wanted.port == 0 || session.grant.permits(transport, port: wanted.port) else {
+            let which = session.grant.ports == nil ? ": only \(Grant.lowestPort) and above" : ""
+            throw Refusal(code: .notOffered, text: "a client may not open port \(wanted.port)\(which)")
         }
         guard wanted.isUnicast else {
             throw Refusal(code: .notOffered, text: "\(wanted.host) is not the address of a machine")
@@ -251,20 +281,24 @@ final class ServerHome: @unchecked Sendable {
             return try bind(wanted, transport)
         }
         // The port of the time before, if it can be had.
-        if map.lastPort >= Self.lowestPort {
+        if map.lastPort > 0, session.grant.permits(transport, port: map.lastPort) {
             let last = wanted.with(port: map.lastPort)
             let claim = Claim.port(transport, last)
             if registry[claim] == nil, let opened = try? bind(last, transport) { return opened }
             if registry.canTakeOver(claim, session) { return (claim, nil) }
         }
-        return try bind(wanted, transport)
+        let granted = session.grant.freePort(transport) { registry[.port(transport, wanted.with(port: $0))] == nil }
+        guard session.grant.ports == nil || granted != nil else {
+            throw Refusal(code: .taken, text: "no \(transport.rawValue) port is free of those that the client may open")
+        }
+        return try bind(wanted.with(port: granted ?? 0), transport)
     }
 
-    private func bind(_ address: SocketAddress, _ transport: Claim.Transport) throws(Refusal) -> (Claim, Opened?) {
+    private func bind(_ address: SocketAddress, _ transport: Transport) throws(Refusal) -> (Claim, Opened?) {
         guard address.port == 0 || !core.addresses.values.contains(where: { $0.port == address.port }) else {
             throw Refusal(code: .notOffered, text: "port \(address.port) is one of the server's own")
         }
-        let most = core.options.limits.ports
+        let most = policy.options.limits.ports
         guard tcpPorts.count + udpPorts.count < most else {
             throw Refusal(code: .tooMany, text: "the server has \(most) ports open for mappings already")
         }

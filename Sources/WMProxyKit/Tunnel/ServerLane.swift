@@ -11,7 +11,8 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         case awaitsHello
         /// HELLO has come; the loop on which the lane will live is being looked up.
         case placing
-        case awaitsLogin(LoginProof?)
+        /// With the exchange that has begun; nil: the client has no secret.
+        case awaitsLogin(ScramServer?)
         /// The login is good; the session is being looked up or made.
         case admitting
         case up(ServerSession)
@@ -21,7 +22,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     let peer: SocketAddress
     private(set) var shard: ServerShard
     private let connection: Connection
-    private lazy var lane = Lane(connection, role: .server, owner: self, ping: shard.core.options.ping)
+    private lazy var lane = Lane(connection, role: .server, owner: self, ping: shard.policy.options.ping)
     private var state = State.awaitsHello
     private var loginTimer: Timer?
     private let loginDeadline: Int64
@@ -30,7 +31,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     private(set) var session: SharedSession?
     /// Messages about mappings that the session has not seen yet.
     private var unanswered = 0
-    private lazy var requests = RequestRate(burst: 2 * shard.core.options.limits.mappings)
+    private lazy var requests = RequestRate(burst: 2 * shard.policy.options.limits.mappings)
     private var throttle: Timer?
     private var isUsedUp = false
     /// On the shard that was chosen for it, and not in its session yet.
@@ -81,7 +82,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     func laneReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
         switch (state, type) {
         case (.awaitsHello, .hello): try receive(Hello(payload: payload))
-        case (.awaitsLogin(let proof), .login): receive(try Login(payload: payload), proof)
+        case (.awaitsLogin(let exchange), .login): receive(try Login(payload: payload), exchange)
         case (.up(let session), .map): tell(session, .map(try Map(payload: payload)))
         case (.up(let session), .unmap): tell(session, .unmap(try Unmap(payload: payload)))
         case (.up, .goAway): lane.lose(.closed)
@@ -138,45 +139,60 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     }
 
     private func challenge(_ hello: Hello) {
-        guard let nonce = Digest.random(32) else { return fail("no random numbers") }
-        lane.mux.write(Challenge(nonce: nonce))
-        guard let credential = shard.core.options.credential else {
+        guard !hello.scram.isEmpty else {
             state = .awaitsLogin(nil)
-            return
+            return lane.mux.write(Challenge(scram: []))
         }
-        // A wrong user costs the same and fails the same way as a wrong secret: the proof is over the user as well.
-        state = .awaitsLogin(
-            LoginProof(
-                user: credential.user, secret: credential.secret, clientNonce: hello.nonce, serverNonce: nonce,
-                binding: connection.channelBinding ?? []))
+        // A connection whose binding cannot be had must not log in as one without TLS.
+        let exporter = connection.channelBinding
+        guard let nonce = ScramNonce.random(),
+            let binding = connection.isSecure ? exporter.flatMap(ScramBinding.init(tlsExporter:)) : .plain
+        else { return fail("no random numbers, or no channel binding") }
+        var exchange = ScramServer(nonce: nonce, binding: binding, decoy: access.decoy)
+        do throws(ScramFailure) {
+            let access = access
+            lane.mux.write(Challenge(scram: try exchange.start(hello.scram) { access.secret(of: $0) }))
+            state = .awaitsLogin(exchange)
+        } catch { failLogin("\(error)") }
     }
 
-    private func receive(_ login: Login, _ proof: LoginProof?) {
+    private var access: Access { shard.policy.access }
+
+    /// One answer whatever was wrong.
+    private func failLogin(_ reason: String) {
+        shard.counters.loginFailures.add(1)
+        fail(reason, told: "login failed: wrong secret or user")
+    }
+
+    private func receive(_ login: Login, _ exchange: ScramServer?) {
         guard let hello else { return }
-        if let proof {
-            guard Digest.equal(proof.ofClient, login.proof) else {
-                shard.counters.loginFailures.add(1)
-                return fail("wrong secret or user", told: "login failed: wrong secret or user")
+        var accepted: ScramServer.Accepted?
+        if var exchange {
+            do throws(ScramFailure) { accepted = try exchange.finish(login.scram) } catch {
+                return failLogin("\(error)")
             }
-        } else if !login.proof.isEmpty {
-            // The client wants a server that knows its secret; this one has none to compare with.
-            shard.counters.loginFailures.add(1)
-            return fail("the client has a secret, this server has none", told: "login failed: wrong secret or user")
         }
+        let certificate = connection.peerName
+        guard accepted != nil || !access.needsProof(certificate: certificate) else {
+            return failLogin("the client has no secret, this server wants one")
+        }
+        guard let principal = access.principal(certificate: certificate, user: accepted?.user),
+            let grant = access.grant(of: principal)
+        else { return failLogin("the certificate is not of a user, or of another than the secret") }
         state = .admitting
-        let identity = Identity(clientID: hello.clientID, principal: shard.core.options.credential?.user ?? "")
+        let identity = Identity(clientID: hello.clientID, principal: principal)
         shard.core.onHome { [self, shard] home in
-            let admitted = home.admit(self, as: identity, joining: hello.session)
+            let admitted = home.admit(self, as: identity, grant, joining: hello.session)
             shard.core.on(shard) { [self] _ in
                 switch admitted {
-                case .success(let session): welcome(session, proof)
+                case .success(let session): welcome(session, accepted?.serverFinal ?? [])
                 case .failure(let refusal): fail(refusal.text, code: refusal.code, told: refusal.text)
                 }
             }
         }
     }
 
-    private func welcome(_ session: ServerSession, _ proof: LoginProof?) {
+    private func welcome(_ session: ServerSession, _ scram: [UInt8]) {
         guard case .admitting = state, let hello else {
             return shard.core.onHome { [self] _ in session.lost(self, .closed) }
         }
@@ -184,12 +200,13 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         isPlaced = false
         state = .up(session)
         self.session = session.shared
+        lane.pace = session.shared.pace
         lane.mux.budget = session.shared.budget
-        lane.mux.maxWindow = shard.core.options.maxWindow
+        lane.mux.maxWindow = shard.policy.options.maxWindow
         lane.mux.write(
             Welcome(
-                proof: proof?.ofServer ?? [], window: UInt32(ProtocolLimits.initialWindow),
-                serverID: "\(shard.core.options.serverID)", session: session.shared.token,
+                scram: scram, window: UInt32(ProtocolLimits.initialWindow),
+                serverID: "\(shard.policy.options.serverID)", session: session.shared.token,
                 lanes: UInt8(clamping: shard.core.maxLanes)))
         lane.open(peerWindow: hello.window)
         shard.loggedIn(self)
@@ -248,7 +265,8 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         // The lane is lost before its session hears of it: its streams are told first.
         guard let session, isUp, !lane.isLost else { return .failure(.laneLost) }
         lane.probe()
-        let most = shard.core.options.limits.streams
+        guard !session.isRevoked else { return .failure(.unknownMapping) }
+        let most = min(session.grant.streams ?? .max, shard.policy.options.limits.streams)
         // A client that reads nothing has its visitors turned away before their OPENs fill our memory.
         guard lane.mux.control.count <= Self.mostUnread,
             session.streams.add(upTo: datagrams ? most - most / 4 : most)
@@ -301,6 +319,12 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     func sayGoAway(_ refusal: Refusal) {
         guard isUp else { return }
         lane.mux.write(.goAway, payload: refusal.payload)
+    }
+
+    /// The session may not be any more: all that is under way ends as well.
+    func revoke(_ refusal: Refusal) {
+        resetStreams()
+        close(refusal)
     }
 
     func resetStreams() { lane.mux.resetAll(.shuttingDown) }

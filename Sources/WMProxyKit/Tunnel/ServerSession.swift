@@ -42,7 +42,7 @@ final class ServerSession: @unchecked Sendable {
         lanes.append(lane)
         home.counters.sessions.add(1)
         home.counters.sessionsTotal.add(1)
-        let protection = home.core.tunnelContext != nil ? "by TLS" : "not encrypted"
+        let protection = home.policy.tunnelContext != nil ? "by TLS" : "not encrypted"
         home.logComing("client '\(clientID)' from \(peer) is in, \(protection)\(agent)")
         events.post(.sessionUp, clientID: clientID, address: peer.description)
     }
@@ -97,11 +97,10 @@ final class ServerSession: @unchecked Sendable {
             guard first == map else { return lane.fail(ProtocolViolation("MAP of a number in use")) }
             return lane.say(Mapped(id: map.id, address: mapping.addresses.joined(separator: " ")))
         }
-        guard mappings.count < home.core.options.limits.mappings else {
+        let most = min(shared.grant.mappings ?? .max, home.policy.options.limits.mappings)
+        guard mappings.count < most else {
             return refuse(
-                map,
-                Refusal(code: .tooMany, text: "a session has at most \(home.core.options.limits.mappings) mappings"),
-                on: lane)
+                map, Refusal(code: .tooMany, text: "a session of this client has at most \(most) mappings"), on: lane)
         }
         let isFirst = awaited.updateValue((map, lane), forKey: map.id) == nil
         guard isFirst else { return }
@@ -143,6 +142,13 @@ final class ServerSession: @unchecked Sendable {
         home.logComing("client '\(clientID)': mapping '\(mapping.map.name)' removed")
         events.post(
             .mappingDown, clientID: clientID, name: mapping.map.name, reason: "removed by the client")
+    }
+
+    /// The configuration no longer allows it: ends it at once.
+    func revoke() {
+        shared.revoke()
+        let refusal = Refusal(code: .notOffered, text: "the server's configuration no longer allows this session")
+        for lane in lanes { home.core.on(lane.shard) { _ in lane.revoke(refusal) } }
     }
 
     /// The claim is another's now, or its port is gone.

@@ -10,6 +10,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     let index: Int
     let loop: Loop
     let counters = Counters()
+    private(set) var policy: ServerPolicy
     private(set) var routes = RouteTable()
     /// Counts the changes of `routes`.
     private(set) var routesVersion = 0
@@ -33,9 +34,12 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     private var isCheckScheduled = false
     private var isDroppingUpstreams = false
 
-    init(_ core: ServerCore, index: Int, loop: Loop) {
-        (self.core, self.index, self.loop) = (core, index, loop)
+    init(_ core: ServerCore, index: Int, loop: Loop, _ policy: ServerPolicy) {
+        (self.core, self.index, self.loop, self.policy) = (core, index, loop, policy)
     }
+
+    /// Goes by `policy` from here on.
+    func adopt(_ policy: ServerPolicy) { self.policy = policy }
 
     func change(_ changes: [(HostName, Route?)]) {
         routesVersion += 1

@@ -3,25 +3,34 @@ import WMPWire
 
 /// What all of a server's loops know of a session: who it is, where it has lanes, what it may still cost.
 ///
-/// @unchecked Sendable: `lastShard` is confined to the first loop, the rest never changes or is atomic.
+/// @unchecked Sendable: `lastShard` is confined to the first loop, the rest is set at first, or is atomic.
 final class SharedSession: @unchecked Sendable {
     let number: UInt64
     /// Names the session to lanes that join it.
     let token: [UInt8]
     let identity: Identity
+    let grant: Grant
     /// Streams on all its lanes.
     let streams = SharedCount()
     let budget: ByteBudget
+    /// How fast it may go; set before its first lane is up. nil: as fast as it can.
+    var pace: Pace?
     /// Where its last visitor went, of those whose port tells who serves them.
     var lastShard = 0
+    private let revoked = Atomic<Bool>(false)
     /// A bit for each shard that has lanes of it.
     private let shards = Atomic<UInt64>(0)
     /// A bit for each shard on which all lanes of it owe an answer: visitors go elsewhere if they can.
     private let silentShards = Atomic<UInt64>(0)
 
-    init(number: UInt64, token: [UInt8], identity: Identity, budget: ByteBudget) {
-        (self.number, self.token, self.identity, self.budget) = (number, token, identity, budget)
+    init(number: UInt64, token: [UInt8], identity: Identity, grant: Grant, budget: ByteBudget) {
+        (self.number, self.token, self.identity) = (number, token, identity)
+        (self.grant, self.budget) = (grant, budget)
     }
+
+    /// Its grant was withdrawn: from here on no stream is opened for it, on any loop.
+    var isRevoked: Bool { revoked.load(ordering: .relaxed) }
+    func revoke() { revoked.store(true, ordering: .relaxed) }
 
     /// On the shard's loop: it has lanes now, or none any more.
     func setLanes(_ hasLanes: Bool, onShard index: Int) { Self.set(shards, index, hasLanes) }

@@ -206,7 +206,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
 
     func startTimer(_ purpose: Purpose) {
         timerPurpose = purpose
-        let timeouts = shard.core.options.timeouts
+        let timeouts = shard.policy.options.timeouts
         let milliseconds =
             switch purpose {
             case .idle: timeouts.idle

@@ -17,7 +17,7 @@ extension HTTPVisitor {
     }
 
     private func beginTLS() {
-        guard let context = shard.core.edgeContext else { return close() }
+        guard let context = shard.policy.edgeContext else { return close() }
         switch connection.peek(into: UnsafeMutableRawBufferPointer(rebasing: shard.loop.scratch[..<1])) {
         case .bytes: break
         case .wouldBlock: return

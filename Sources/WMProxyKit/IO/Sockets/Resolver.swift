@@ -1,7 +1,8 @@
 import CWMProxyShims
 import Glibc
 
-/// Host names to addresses, on a thread of its own: getaddrinfo blocks.
+/// Host names to addresses, on a thread of its own, since getaddrinfo blocks; and other work that takes too long for a
+/// loop.
 ///
 /// The thread starts with the first name and serves one at a time. @unchecked Sendable: the queue is locked.
 package final class Resolver: @unchecked Sendable {
@@ -13,7 +14,12 @@ package final class Resolver: @unchecked Sendable {
     }
 
     private let monitor = Monitor()
-    private var questions: [Question] = []
+    private enum Job {
+        case question(Question)
+        case work(() -> Void)
+    }
+
+    private var jobs: [Job] = []
     private var isStopping = false
     private var thread: OpaquePointer?
 
@@ -26,9 +32,28 @@ package final class Resolver: @unchecked Sendable {
         answer: @escaping (Result<[SocketAddress], ConnectionError>) -> Void
     ) {
         if let known = Self.known(host, port) { return answer(.success(known)) }
-        let question = Question(host: host, port: port, answer: answer, loop: loop)
-        let code: Int32 = monitor.locked {
-            questions.append(question)
+        let code = enqueue(.question(Question(host: host, port: port, answer: answer, loop: loop)))
+        if code != 0 { answer(.failure(.system(SystemError("pthread_create", code)))) }
+    }
+
+    /// Does `work` on the resolver's thread, or here if there is none to be had, and hands its result to `done` on
+    /// `loop`.
+    package func perform<Result>(
+        on loop: Loop, _ work: @escaping @Sendable () -> Result, _ done: @escaping (Result) -> Void
+    ) {
+        nonisolated(unsafe) let done = done
+        let code = enqueue(
+            .work {
+                nonisolated(unsafe) let result = work()
+                loop.submit { done(result) }
+            })
+        if code != 0 { done(work()) }
+    }
+
+    /// 0, or why there is no thread.
+    private func enqueue(_ job: Job) -> Int32 {
+        monitor.locked {
+            jobs.append(job)
             monitor.signal()
             guard thread == nil else { return 0 }
             let context = Unmanaged.passRetained(self)
@@ -40,37 +65,47 @@ package final class Resolver: @unchecked Sendable {
                 }, context.toOpaque(), &thread)
             if code != 0 {
                 context.release()
-                questions.removeLast()
+                jobs.removeLast()
             }
             return code
         }
-        if code != 0 { answer(.failure(.system(SystemError("pthread_create", code)))) }
     }
 
     private func run() {
         while true {
-            let next: Question? = monitor.locked {
-                while questions.isEmpty, !isStopping { _ = monitor.wait(until: nil) }
-                return isStopping ? nil : questions.removeFirst()
+            let next: Job? = monitor.locked {
+                while jobs.isEmpty, !isStopping { _ = monitor.wait(until: nil) }
+                return isStopping ? nil : jobs.removeFirst()
             }
-            guard let next else { return }
-            let result = Self.lookUp(next.host, next.port)
-            // Whoever asked for the same name meanwhile has the same answer.
-            let others = monitor.locked {
-                defer { questions.removeAll { $0.host == next.host } }
-                return questions.filter { $0.host == next.host }
+            switch next {
+            case .question(let question): answer(question)
+            case .work(let work): work()
+            case nil: return
             }
-            for question in [next] + others {
-                question.loop.submit {
-                    question.answer(
-                        result.map { addresses in
-                            addresses.map { address in
-                                var address = address
-                                address.port = question.port
-                                return address
-                            }
-                        })
-                }
+        }
+    }
+
+    private func answer(_ first: Question) {
+        let result = Self.lookUp(first.host, first.port)
+        // Whoever asked for the same name meanwhile has the same answer.
+        var questions = [first]
+        monitor.locked {
+            jobs.removeAll { job in
+                guard case .question(let other) = job, other.host == first.host else { return false }
+                questions.append(other)
+                return true
+            }
+        }
+        for question in questions {
+            question.loop.submit {
+                question.answer(
+                    result.map { addresses in
+                        addresses.map { address in
+                            var address = address
+                            address.port = question.port
+                            return address
+                        }
+                    })
             }
         }
     }
@@ -112,7 +147,7 @@ package final class Resolver: @unchecked Sendable {
     package func stop(within milliseconds: Int32) -> Bool {
         let thread = monitor.locked {
             isStopping = true
-            questions.removeAll()
+            jobs.removeAll()
             monitor.signal()
             defer { self.thread = nil }
             return self.thread

@@ -25,6 +25,11 @@ extension Message {
 }
 
 extension FieldReader {
+    /// A message of SCRAM, whose form is not looked at here; none if absent.
+    fileprivate func scram(_ key: UInt8) throws(ProtocolViolation) -> [UInt8] {
+        try bytes(key, max: ProtocolLimits.maxScramMessage)
+    }
+
     /// The name of a session; none if absent.
     fileprivate func sessionName(_ key: UInt8) throws(ProtocolViolation) -> [UInt8] {
         let name = try bytes(key, max: ProtocolLimits.sessionNameSize)
@@ -40,10 +45,8 @@ package struct Hello: FieldMessage, Equatable {
     package static let type = FrameType.hello
     /// The client's lasting name for itself, 1 … 64 bytes; with the principal it is the session's identity.
     package var clientID: String
-    /// Whose secret will be proven; "" when the server asks for none.
-    package var user: String
-    /// 16 … 64 random bytes.
-    package var nonce: [UInt8]
+    /// The first message of SCRAM; none without a secret.
+    package var scram: [UInt8]
     /// What the server may send on a new stream before it hears of credit.
     package var window: UInt32
     /// The client's software, for the server's log.
@@ -52,28 +55,26 @@ package struct Hello: FieldMessage, Equatable {
     package var session: [UInt8]
 
     package init(
-        clientID: String, user: String, nonce: [UInt8], window: UInt32, agent: String, session: [UInt8] = []
+        clientID: String, scram: [UInt8], window: UInt32, agent: String, session: [UInt8] = []
     ) {
-        (self.clientID, self.user, self.nonce, self.window, self.agent) = (clientID, user, nonce, window, agent)
+        (self.clientID, self.scram, self.window, self.agent) = (clientID, scram, window, agent)
         self.session = session
     }
 
     package init(_ fields: FieldReader) throws(ProtocolViolation) {
         clientID = try fields.text(1, max: 64)
-        user = try fields.text(2, max: 255)
-        nonce = try fields.bytes(3, max: 64)
+        scram = try fields.scram(2)
         window = try fields.number(4, as: UInt32.self, absent: UInt32(ProtocolLimits.initialWindow))
         agent = try fields.text(5, max: 128)
         session = try fields.sessionName(6)
-        guard !clientID.isEmpty, nonce.count >= 16, window <= ProtocolLimits.maxWindow else {
-            throw ProtocolViolation("HELLO without a client id, with a short nonce or too large a window")
+        guard !clientID.isEmpty, window <= ProtocolLimits.maxWindow else {
+            throw ProtocolViolation("HELLO without a client id, or with too large a window")
         }
     }
 
     package func write(to fields: inout FieldWriter) {
         fields.add(1, clientID)
-        fields.add(2, user)
-        fields.add(3, nonce)
+        if !scram.isEmpty { fields.add(2, scram) }
         fields.add(4, window)
         fields.add(5, agent)
         if !session.isEmpty { fields.add(6, session) }
@@ -83,36 +84,34 @@ package struct Hello: FieldMessage, Equatable {
 /// Server → client: what the proof must cover.
 package struct Challenge: FieldMessage, Equatable {
     package static let type = FrameType.challenge
-    /// 16 … 64 random bytes.
-    package var nonce: [UInt8]
+    /// The server's first message of SCRAM; none when HELLO had none.
+    package var scram: [UInt8]
 
-    package init(nonce: [UInt8]) { self.nonce = nonce }
+    package init(scram: [UInt8]) { self.scram = scram }
 
-    package init(_ fields: FieldReader) throws(ProtocolViolation) {
-        nonce = try fields.bytes(1, max: 64)
-        guard nonce.count >= 16 else { throw ProtocolViolation("CHALLENGE with a short nonce") }
-    }
+    package init(_ fields: FieldReader) throws(ProtocolViolation) { scram = try fields.scram(1) }
 
-    package func write(to fields: inout FieldWriter) { fields.add(1, nonce) }
+    package func write(to fields: inout FieldWriter) { if !scram.isEmpty { fields.add(1, scram) } }
 }
 
 /// Client → server: the proof that it holds the secret.
 package struct Login: FieldMessage, Equatable {
     package static let type = FrameType.login
-    /// 32 bytes, or none when the server asks for no secret.
-    package var proof: [UInt8]
+    /// The client's last message of SCRAM; none without a secret.
+    package var scram: [UInt8]
 
-    package init(proof: [UInt8]) { self.proof = proof }
+    package init(scram: [UInt8]) { self.scram = scram }
 
-    package init(_ fields: FieldReader) throws(ProtocolViolation) { proof = try fields.bytes(1, max: 64) }
+    package init(_ fields: FieldReader) throws(ProtocolViolation) { scram = try fields.scram(1) }
 
-    package func write(to fields: inout FieldWriter) { if !proof.isEmpty { fields.add(1, proof) } }
+    package func write(to fields: inout FieldWriter) { if !scram.isEmpty { fields.add(1, scram) } }
 }
 
 /// Server → client: in. The server's own proof comes with it.
 package struct Welcome: FieldMessage, Equatable {
     package static let type = FrameType.welcome
-    package var proof: [UInt8]
+    /// The server's last message of SCRAM; none without a secret.
+    package var scram: [UInt8]
     /// What the client may send on a new stream before it hears of credit.
     package var window: UInt32
     package var serverID: String
@@ -121,13 +120,13 @@ package struct Welcome: FieldMessage, Equatable {
     /// How many lanes the session may have at once, 1 or more.
     package var lanes: UInt8
 
-    package init(proof: [UInt8], window: UInt32, serverID: String, session: [UInt8] = [], lanes: UInt8 = 1) {
-        (self.proof, self.window, self.serverID) = (proof, window, serverID)
+    package init(scram: [UInt8], window: UInt32, serverID: String, session: [UInt8] = [], lanes: UInt8 = 1) {
+        (self.scram, self.window, self.serverID) = (scram, window, serverID)
         (self.session, self.lanes) = (session, lanes)
     }
 
     package init(_ fields: FieldReader) throws(ProtocolViolation) {
-        proof = try fields.bytes(1, max: 64)
+        scram = try fields.scram(1)
         window = try fields.number(2, as: UInt32.self, absent: UInt32(ProtocolLimits.initialWindow))
         serverID = try fields.text(3, max: 64)
         session = try fields.sessionName(4)
@@ -138,7 +137,7 @@ package struct Welcome: FieldMessage, Equatable {
     }
 
     package func write(to fields: inout FieldWriter) {
-        if !proof.isEmpty { fields.add(1, proof) }
+        if !scram.isEmpty { fields.add(1, scram) }
         fields.add(2, window)
         fields.add(3, serverID)
         if !session.isEmpty { fields.add(4, session) }

@@ -23,6 +23,9 @@ package enum ProtocolLimits {
     /// Longest frame before the login is over: a stranger may cost this much memory and no more.
     package static let maxLoginFrame = 4 * 1024
 
+    /// Bytes of a message of SCRAM.
+    package static let maxScramMessage = 1024
+
     /// Longest frame that is read as a whole.
     package static let maxControlFrame = 16 * 1024
 
