@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +97,7 @@ static void help(void) {
          "\n"
          "  -c, --config FILE    the configuration, YAML or JSON\n"
          "      --check          only validate it, and print what it would do\n"
+         "      --hash-password  read a password, and print it salted for 'users'\n"
          "      --stats SECONDS  log the counters that often\n"
          "  -v, --verbose        also log single connections\n"
          "  -q, --quiet          log warnings and errors only\n"
@@ -103,18 +105,47 @@ static void help(void) {
          "  -h, --help           print this\n"
          "\n"
          "It stays in the foreground and logs to stderr. SIGINT and SIGTERM stop it: visitors\n"
-         "who are there have 5 seconds to finish, or until a second signal.\n"
+         "who are there have 5 seconds to finish, or until a second signal. On SIGHUP a server\n"
+         "reads its configuration again.\n"
          "Exit status: 0 stopped by a signal, 1 failed, 2 wrong options.");
+}
+
+/* Reads a password, from a terminal without showing it, and prints what a configuration may have in its place. */
+static int hash_password(void) {
+    char password[1026], salted[WMP_PASSWORD_SIZE];
+    struct termios shown, hidden;
+    int is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
+    char *line;
+
+    if (is_terminal) {
+        fputs("Password: ", stderr);
+        hidden = shown;
+        hidden.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    }
+    line = fgets(password, sizeof password, stdin);
+    if (is_terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+        fputc('\n', stderr);
+    }
+    if (line == NULL)
+        return misused("--hash-password reads a password from its standard input");
+    password[strcspn(password, "\n")] = '\0';
+    if (wmp_hash_password(password, salted, sizeof salted) < 0)
+        return failed();
+    puts(salted);
+    return fflush(stdout) == 0 ? 0 : EXIT_FAILED;
 }
 
 /* ----------------------------------------------------------------------------------------------------- Options -- */
 
 /* Returns -1 to go on, or the exit status. */
 static int parse_options(int argc, char **argv, struct options *options) {
-    enum { OPTION_CHECK = 256, OPTION_STATS, OPTION_VERSION };
+    enum { OPTION_CHECK = 256, OPTION_HASH, OPTION_STATS, OPTION_VERSION };
     static const struct option known[] = {
         {"config", required_argument, NULL, 'c'},
         {"check", no_argument, NULL, OPTION_CHECK},
+        {"hash-password", no_argument, NULL, OPTION_HASH},
         {"stats", required_argument, NULL, OPTION_STATS},
         {"verbose", no_argument, NULL, 'v'},
         {"quiet", no_argument, NULL, 'q'},
@@ -136,6 +167,8 @@ static int parse_options(int argc, char **argv, struct options *options) {
         case OPTION_CHECK:
             options->check = 1;
             break;
+        case OPTION_HASH:
+            return hash_password();
         case OPTION_STATS:
             errno = 0;
             seconds = strtol(optarg, &end, 10);
@@ -189,6 +222,7 @@ static void take_signals(sigset_t *stops) {
     sigemptyset(stops);
     sigaddset(stops, SIGINT);
     sigaddset(stops, SIGTERM);
+    sigaddset(stops, SIGHUP);
     pthread_sigmask(SIG_BLOCK, stops, NULL);
 }
 
@@ -200,9 +234,18 @@ static int wait_for(const sigset_t *stops) {
     return number;
 }
 
+/* A server reads its configuration again; what is wrong with it is logged, and it goes on as before. */
+static void reload(wmp_server *server, const char *config) {
+    if (server == NULL)
+        log_line(WMP_LOG_WARNING, "SIGHUP: a client does not read its configuration again", NULL);
+    else if (wmp_server_reload_file(server, config) < 0)
+        log_line(WMP_LOG_ERROR, wmp_last_error(), NULL);
+}
+
 /* The second signal, while the main thread is in a stop that waits for visitors. */
 static void *second_signal(void *stops) {
-    wait_for(stops);
+    while (wait_for(stops) == SIGHUP)
+        continue;
     say("stopped at once, on a second signal");
     _exit(0);
     return NULL;
@@ -216,6 +259,7 @@ static int run(const struct options *options) {
     wmp_status status;
     static sigset_t stops; /* the detached thread below may outlive this frame */
     pthread_t waiter;
+    int signal_number;
 
     raise_descriptor_limit();
     if (wmp_config_check_file(options->config, &role, NULL, 0) < 0)
@@ -234,7 +278,9 @@ static int run(const struct options *options) {
     if (status < 0)
         return failed();
 
-    say(wait_for(&stops) == SIGINT ? "stopping, on SIGINT" : "stopping, on SIGTERM");
+    while ((signal_number = wait_for(&stops)) == SIGHUP)
+        reload(server, options->config);
+    say(signal_number == SIGINT ? "stopping, on SIGINT" : "stopping, on SIGTERM");
     if (pthread_create(&waiter, NULL, second_signal, &stops) == 0)
         pthread_detach(waiter);
     status = server != NULL ? wmp_server_stop(server, DRAIN_MS) : wmp_client_stop(client, DRAIN_MS);

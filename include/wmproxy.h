@@ -159,6 +159,18 @@ const char *wmp_last_error(void);
  */
 int wmp_status_is_retryable(wmp_status status);
 
+/*
+ * Salts a password for the `users` of a server's configuration: `buf` receives a text in its place, of at most
+ * WMP_PASSWORD_SIZE bytes with its NUL, by which a login can be checked and nobody can log in. It is in the form in
+ * which PostgreSQL keeps it (RFC 5802, RFC 7677), with a salt of its own each time. Takes some milliseconds.
+ *
+ * Errors: WMP_EINVAL (password is NULL, empty or longer than 1,024 bytes, or buf is NULL), WMP_EBUFFER, WMP_ESYSTEM.
+ */
+wmp_status wmp_hash_password(const char *password, char *buf, size_t len);
+
+/* A buffer of this size holds what wmp_hash_password writes. */
+#define WMP_PASSWORD_SIZE 160
+
 /* ---------------------------------------------------------------------------------------------------------- Log -- */
 
 /* How much to hear: a level and everything more important than it. */
@@ -368,6 +380,22 @@ int wmp_server_event_fd(wmp_server *server);
  * (the server is being stopped and WMP_EVENT_STOPPED has been taken).
  */
 wmp_status wmp_server_next_event(wmp_server *server, wmp_event *event, int timeout_ms);
+
+/*
+ * Has the server go by another configuration, without losing a connection: certificates (their files are read again),
+ * users and their grants, limits and timeouts. A session whose user, secret or grant is another now is ended at once,
+ * with all that is under way in it; who was let in before and may still come in goes on. When it returns, every new
+ * connection is met by the new configuration.
+ *
+ * The listeners, `tc`, `threads`, `lanes`, `server_id` and `max_queued` cannot change while the server runs.
+ *
+ * Errors: WMP_EHANDLE, WMP_EINVAL (config is NULL), WMP_ECONFIG (also: a key differs that cannot change; the message
+ * names it), WMP_EFILE, WMP_ECERTIFICATE, WMP_ECLOSED. After an error the server goes on as before.
+ */
+wmp_status wmp_server_reload(wmp_server *server, const char *config);
+
+/* The same with the configuration in the file at `path`. */
+wmp_status wmp_server_reload_file(wmp_server *server, const char *path);
 
 /*
  * Stops the server and frees it. It closes the ports at once, lets visitors who are there finish for `drain_ms` at

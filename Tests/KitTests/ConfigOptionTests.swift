@@ -87,7 +87,7 @@ extension Option.Kind {
 private func text(setting option: Option, to value: String) -> String {
     var lines = ["\(option.name): \(value)"]
     func need(_ name: String, _ value: String) {
-        if option.name != name { lines.append("\(name): \(value)") }
+        if !lines.contains(where: { $0.hasPrefix("\(name):") }) { lines.append("\(name): \(value)") }
     }
     switch option.place {
     case .server where option.name == "bind_addr": need("auth", "none")
@@ -104,7 +104,31 @@ private func text(setting option: Option, to value: String) -> String {
         need("mode", "http")
         need("domain", "d")
         need("local_addr", "1")
-    case .engine, .user, .certificate: break
+    case .engine: break
+    case .user:
+        need("username", "u")
+        need("password", "p")
+    case .certificate:
+        need("cert", "c")
+        need("key", "k")
+    }
+    switch (option.place, option.name) {
+    case (.server, "certs"):
+        need("map_cert", "c")
+        need("map_key", "k")
+        need("map_https_bind", "127.0.0.1:3")
+    case (.server, "two_way_tls"):
+        need("tc", "true")
+        need("ca", "a")
+    case (.server, "ca"):
+        need("tc", "true")
+        need("two_way_tls", "true")
+    case (.client, "two_way_tls"), (.client, "cert"), (.client, "key"):
+        need("ts", "true")
+        need("two_way_tls", "true")
+        need("cert", "c")
+        need("key", "k")
+    default: break
     }
     let partners = [
         "username": "password", "password": "username", "cert": "key", "key": "cert", "map_cert": "map_key",
@@ -132,9 +156,13 @@ private func outcome(_ text: String, of place: Option.Place) throws(ConfigError)
     case .engine:
         let engine = try EngineOptions.parse(text)
         return ("\(engine.options)", engine.warnings)
-    case .user, .certificate:
+    case .user:
         let settings = try Settings(try Document.read(Array(text.utf8)), in: place)
-        return ("", settings.warnings)
+        let user = try UserOptions(settings, needsPassword: true)
+        return ("\(user.name) \(user.password ?? "none") \(user.grant)", settings.warnings)
+    case .certificate:
+        let settings = try Settings(try Document.read(Array(text.utf8)), in: place)
+        return ("\(try CertificateFiles(settings, "cert", "key") as Any)", settings.warnings)
     }
 }
 
@@ -154,7 +182,7 @@ private func indented(_ text: String) -> String {
     @Test(arguments: Option.table.indices)
     func everyOptionTakesItsValuesFlatAndNested(row: Int) throws {
         let option = Option.table[row]
-        for value in option.kind.goodValues where !(option.name == "mode" && option.place == .client) {
+        for value in option.goodValues where !(option.name == "mode" && option.place == .client) {
             let text = text(setting: option, to: value)
             let flat = try outcome(text, of: option.place)
             let mark = flat.warnings.first { $0.message.contains("'\(option.name)' is not active") }
@@ -209,7 +237,7 @@ private func indented(_ text: String) -> String {
         guard option.status == .active, !["mode", "auth", "insecure"].contains(option.name) || option.place == .mapping
         else { return }
         let results = Set(
-            try option.kind.twoValues.map { try outcome(text(setting: option, to: $0), of: option.place).options })
+            try option.twoValues.map { try outcome(text(setting: option, to: $0), of: option.place).options })
         #expect(results.count == 2, "'\(option.name)' of \(option.place) changes nothing")
     }
 
@@ -223,6 +251,23 @@ private func indented(_ text: String) -> String {
         for place in Option.Place.allCases {
             let names = Option.all(in: place).map(\.name)
             #expect(Set(names).count == names.count)
+        }
+    }
+}
+
+extension Option {
+    fileprivate var goodValues: [String] {
+        (place, name) == (.user, "ports") ? ["[tcp:1, udp:2-3, 4-5]", "6", "'7-8, tcp:9'"] : kind.goodValues
+    }
+
+    /// Two values that mean different things.
+    fileprivate var twoValues: [String] {
+        switch (place, name) {
+        case (.server, "certs"): ["[]", "[{cert: a, key: b}]"]
+        case (.server, "users"): ["[]", "[{username: a, password: b}]"]
+        case (.user, "domains"): ["[a.example]", "[\"*.example\"]"]
+        case (.user, "ports"): ["[tcp:1-2]", "[\"3\"]"]
+        default: kind.twoValues
         }
     }
 }

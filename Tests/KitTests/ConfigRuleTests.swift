@@ -72,7 +72,9 @@ private let near = "server: 127.0.0.1:1\n"
         (closed + "token: x\nmap_cert: a\nmap_key: b\n", ["'map_cert' has no effect"]),
         (closed + "token: x\ncert: a\nkey: b\n", ["'cert' has no effect"]),
         (closed + "token: x\nmap_tcp_bind: 127.0.0.2:1\n", []),
-        (closed + "token: x\ntwo_way_tls: true\n", ["'two_way_tls' is not active"]),
+        (closed + "token: x\nca: a\n", ["'ca' has no effect"]),
+        (open + "tc: true\ntwo_way_tls: true\nca: a\n", []),
+        (open + "tc: true\nusers: [{username: a, password: b}]\n", []),
         (closed + "token: x\ndeny: 10.0.0.0/8\n", ["'deny' is not active"]),
         (closed + "token: x\nheaders: ['+ a b']\nflag: 7\n", ["'headers' is not active"]),
         ("bind_addr: 127.0.0.1:0\nmap_http_bind: 127.0.0.1:0\ntoken: x", []),
@@ -249,7 +251,7 @@ private let near = "server: 127.0.0.1:1\n"
         ),
         (near + "max_queued: 1MiB\n", []), (near + "max_queued: 2GiB\nmax_session_queued: 2GiB\n", []),
         (near + "mappings: [{mode: tcp, local_addr: 1, allow: 10.0.0.0/8}]", ["'allow' is not active"]),
-        (near + "two_way_tls: true\ncert: a\n", ["'two_way_tls' is not active", "'cert' is not active"]),
+        (near + "cert: a\nkey: b\n", ["'cert' has no effect"]),
     ])
     func whatIsOddIsToldOf(text: String, expected: [String]) throws {
         let warnings = try warnings(ofClient: text)

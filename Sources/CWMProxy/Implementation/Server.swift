@@ -76,6 +76,20 @@ public func wmp_server_next_event(
 }
 
 @c @implementation
+public func wmp_server_reload(_ server: OpaquePointer?, _ config: UnsafePointer<CChar>?) -> wmp_status {
+    call { () throws(TunnelError) in
+        try Handles.find(server, as: HostedServer.self).reload(bytes(config, "config"), file: nil)
+    }
+}
+
+@c @implementation
+public func wmp_server_reload_file(_ server: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> wmp_status {
+    call { () throws(TunnelError) in
+        try Handles.find(server, as: HostedServer.self).reload(file: string(path, "path"))
+    }
+}
+
+@c @implementation
 public func wmp_server_stop(_ server: OpaquePointer?, _ drain_ms: Int32) -> wmp_status {
     call { () throws(TunnelError) in
         let object = try Handles.end(server, as: HostedServer.self)

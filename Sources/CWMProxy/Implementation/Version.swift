@@ -63,6 +63,17 @@ public func wmp_status_name(_ status: wmp_status) -> UnsafePointer<CChar>? {
     }
 }
 
+@c @implementation
+public func wmp_hash_password(
+    _ password: UnsafePointer<CChar>?, _ buf: UnsafeMutablePointer<CChar>?, _ len: Int
+) -> wmp_status {
+    call { () throws(TunnelError) in
+        let salted = try PasswordHash.make(of: string(password, "password"))
+        guard buf != nil else { throw TunnelError(.invalidArgument, "buf is NULL") }
+        try write(salted, to: buf, len)
+    }
+}
+
 /// A literal of the program's text, valid forever.
 private func staticText(_ text: StaticString) -> UnsafePointer<CChar> {
     UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self)

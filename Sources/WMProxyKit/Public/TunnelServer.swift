@@ -35,6 +35,21 @@ public final class TunnelServer: Sendable {
     /// one reader.
     public var events: TunnelEvents { TunnelEvents(hosted.events) }
 
+    /// Goes by another configuration from here on, without losing a connection: certificates, users and their grants,
+    /// limits and timeouts. Sessions whose user, secret or grant is another now end at once.
+    /// - Throws: `.configuration` (also: a key differs that cannot change while the server runs), `.certificate`,
+    ///   `.file`, `.closed`. Then nothing has changed.
+    public func reload(_ configuration: String) async throws(TunnelError) {
+        try await Blocking.run { [hosted] () throws(TunnelError) in
+            try hosted.reload(Array(configuration.utf8), file: nil)
+        }
+    }
+
+    /// The same with the configuration in a file.
+    public func reload(file: String) async throws(TunnelError) {
+        try await Blocking.run { [hosted] () throws(TunnelError) in try hosted.reload(file: file) }
+    }
+
     /// Stops the server: its ports close at once, visitors who are there may finish for `drain` (negative: no limit),
     /// then all connections end.
     /// - Throws: `.timedOut` when it did not end within 5 seconds of that, `.badState` when it is stopped already.

@@ -19,7 +19,7 @@ without the GIL, and lets Ctrl-C through. Messages go to the logger "wmproxy".
 from . import errors
 from ._abi import EventKind, Role, Status
 from ._library import version as library_version
-from .checks import ConfigReport, check
+from .checks import ConfigReport, check, hash_password
 from .client import Client
 from .errors import *
 from .events import Event
@@ -42,6 +42,7 @@ __all__ = [
     "check",
     "disable_logging",
     "enable_logging",
+    "hash_password",
     "library_version",
 ]
 __all__ += errors.__all__

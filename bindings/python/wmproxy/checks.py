@@ -1,4 +1,4 @@
-"""Validating a configuration without starting anything."""
+"""Validating a configuration, and what goes into one, without starting anything."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from ._abi import Role, Status
-from ._calls import Config, config_text, encode_path
+from ._calls import Config, config_text, encode, encode_path, text_result
 from ._calls import check as _check
 from ._library import lib
 
-__all__ = ["ConfigReport", "check"]
+__all__ = ["ConfigReport", "check", "hash_password"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,14 @@ def check(config: Union[Config, os.PathLike[str], None] = None, **options: Any) 
     if status != Status.EBUFFER:
         _check(status)
     return ConfigReport(Role(role.value), report.value.decode("utf-8", "replace").rstrip("\n"))
+
+
+def hash_password(password: str) -> str:
+    """Salts a password for the ``users`` of a server's configuration: by the text in its place a login can be checked,
+    and nobody can log in. Another text each time; takes some milliseconds. ::
+
+        wmproxy.Server(users=[{"username": "laptop", "password": wmproxy.hash_password(secret)}], ...)
+
+    :param password: 1 to 1,024 bytes in UTF-8, without a NUL.
+    """
+    return text_result(lib.wmp_hash_password, encode(password, "password"))

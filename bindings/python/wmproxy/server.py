@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Union
 
-from ._calls import Config, encode, text_result
+from ._calls import Config, check, config_text, encode, encode_path, interruptible, text_result
 from ._endpoint import Endpoint, Functions
 from ._library import lib
 
@@ -60,3 +60,19 @@ class Server(Endpoint):
         :raises NotFoundError: there is no such listener, or this server has none.
         """
         return text_result(lib.wmp_server_address, self._live(), encode(listener, "listener"))
+
+    def reload(self, config: Config | None = None, **options: Any) -> None:
+        """Goes by another configuration from here on, without losing a connection: certificates, users and their
+        grants, limits and timeouts. The options are as for the constructor, all of them, not only those that change.
+
+        Sessions whose user, secret or grant is another now end at once. After an error nothing has changed.
+
+        :raises ConfigError: also: a key differs that cannot change while the server runs; the message names it.
+        """
+        argument = config_text(config, options, "config")
+        interruptible(lambda: check(lib.wmp_server_reload(self._live(), argument)))
+
+    def reload_file(self, path: Union[str, os.PathLike[str]]) -> None:
+        """The same with the configuration in a file."""
+        argument = encode_path(path)
+        interruptible(lambda: check(lib.wmp_server_reload_file(self._live(), argument)))
