@@ -61,7 +61,7 @@ def test_two_users_are_two_identities(start_server: Any, start_client: Any, echo
     offer = {"name": "tcp", "mode": "tcp", "local_addr": echo_tcp.address}
     start_client(server, offer, client_id="same", **as_user("one"))
     client = start_client(server, offer, client_id="same", ready=False, **as_user("two"))
-    with pytest.raises(wmproxy.ExistsError):
+    with pytest.raises(wmproxy.AlreadyExistsError):
         client.wait_ready(DEADLINE)
 
 

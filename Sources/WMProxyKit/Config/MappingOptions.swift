@@ -1,3 +1,5 @@
+package import WMPWire
+
 /// One thing that visitors reach through the tunnel.
 package struct MappingOptions: Sendable, Equatable {
     /// Unique among a client's mappings; letters, digits, `.`, `_` and `-`, at most 64.
@@ -12,6 +14,10 @@ package struct MappingOptions: Sendable, Equatable {
     package var remoteAddr: Endpoint?
     /// Milliseconds until a silent visitor is forgotten; nil for other modes than `udp`.
     package var udpTimeout: Int?
+    /// Who may visit it.
+    package var visitorRule = VisitorRule()
+    /// How the local service is told of the visitor's address, before anything else; nil: not at all.
+    package var proxyProtocol: ProxyHeader.Version?
 
     /// How visitors come to a mapping.
     package enum Mode: String, Sendable, CaseIterable {
@@ -97,6 +103,11 @@ extension MappingOptions {
         ] where settings.isSet(name) && !isUsed {
             let message = "'\(name)' has no meaning for a mapping of mode '\(mode.rawValue)'"
             warnings.append(.init(.warning, message, at: settings.position(of: name)))
+        }
+        visitorRule = VisitorRule(allow: settings.networks("allow"), deny: settings.networks("deny"))
+        if let version = settings.text("proxy_protocol") {
+            guard mode != .udp else { throw settings.error("proxy_protocol", "'proxy_protocol' is not for mode 'udp'") }
+            proxyProtocol = version == "v1" ? .v1 : .v2
         }
         localAddr = settings.endpoint("local_addr")
         switch visitors {

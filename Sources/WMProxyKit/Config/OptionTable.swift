@@ -66,10 +66,10 @@ extension Option {
                 + "loopback address."
         ),
         Option(
-            .server, "allow", .networks, "", .later,
-            "The only visitors that are let in. Not set: all."),
+            .server, "allow", .networks, "", .active,
+            "The only visitors that are let in: addresses and networks. Not set: all."),
         Option(
-            .server, "deny", .networks, "", .later,
+            .server, "deny", .networks, "", .active,
             "Visitors that are turned away, before `allow` is looked at."),
         Option(
             .server, "proxy_allow", .texts, "", .later,
@@ -78,8 +78,13 @@ extension Option {
             .server, "proxy_deny", .texts, "", .later,
             "Targets that forward-proxy users may not reach."),
         Option(
-            .server, "trusted_proxies", .networks, "", .later,
-            "Proxies in front of the server whose word about the visitor's address is believed."),
+            .server, "trusted_proxies", .networks, "", .active,
+            "Proxies in front of the server whose word about the visitor is believed: in `X-Forwarded-For` and the like, "
+                + "and in `proxy_protocol`."),
+        Option(
+            .server, "proxy_protocol", .boolean, "false", .active,
+            "Connections of `trusted_proxies` to the visitors' ports begin with a PROXY protocol header, version 1 or 2. "
+                + "Those without are closed."),
 
         // TLS.
         Option(
@@ -306,13 +311,14 @@ extension Option {
             .mapping, "root", .path, "", .later,
             "The directory whose files a mapping of mode `file` shows."),
         Option(
-            .mapping, "proxy_protocol", .choice(["v1", "v2"]), "", .later,
-            "Tells the local service the visitor's address in a PROXY protocol header of that version."),
+            .mapping, "proxy_protocol", .choice(["v1", "v2"]), "", .active,
+            "Tells the local service the visitor's address in a PROXY protocol header of that version, before anything "
+                + "else; for `tcp`, and for `http` and `https` where every visitor has a connection of its own."),
         Option(
-            .mapping, "allow", .networks, "", .later,
+            .mapping, "allow", .networks, "", .active,
             "The only visitors that are let in. Not set: all."),
         Option(
-            .mapping, "deny", .networks, "", .later,
+            .mapping, "deny", .networks, "", .active,
             "Visitors that are turned away, before `allow` is looked at."),
     ]
 

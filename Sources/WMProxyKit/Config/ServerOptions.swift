@@ -1,3 +1,5 @@
+package import WMPWire
+
 /// What a tunnel server is told.
 package struct ServerOptions: Sendable, Equatable {
     /// Where tunnel clients connect. Port 0: the system chooses.
@@ -20,6 +22,11 @@ package struct ServerOptions: Sendable, Equatable {
     package var credential: Credential?
     /// Several who may come in, in place of `credential`.
     package var users: [UserOptions]
+    /// Who may visit.
+    package var visitors: VisitorRule
+    /// Whose word about the visitor is believed, and whether their connections begin with a PROXY header.
+    package var trustedProxies: [Network]
+    package var takesProxyHeaders: Bool
     package var serverID: UInt32
     /// Threads of an engine of the server's own; 0: the host drives it. Nil: one per core, at most 4.
     package var threads: Int?
@@ -105,6 +112,12 @@ extension ServerOptions: Configurable {
                 throw entry.error("username", "two users are called '\(user.name)'")
             }
             users.append(user)
+        }
+        visitors = VisitorRule(allow: settings.networks("allow"), deny: settings.networks("deny"))
+        trustedProxies = settings.networks("trusted_proxies")
+        takesProxyHeaders = settings.isTrue("proxy_protocol")
+        if takesProxyHeaders, trustedProxies.isEmpty {
+            throw settings.error("proxy_protocol", "'proxy_protocol' needs 'trusted_proxies', whose headers to believe")
         }
         serverID = UInt32(clamping: settings.number("server_id"))
         threads = settings.integer("threads")

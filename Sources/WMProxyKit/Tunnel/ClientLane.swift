@@ -23,6 +23,8 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
         let name: String
         let address: Endpoint
         let isUDP: Bool
+        let rule: VisitorRule
+        let proxyProtocol: ProxyHeader.Version?
     }
 
     private enum State {
@@ -278,6 +280,12 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
             lane.mux.refuse(id, .shuttingDown, farewell.text)
             return nil
         }
+        let visitor = SocketAddress(endpoint: message.visitor)
+        guard target.rule.admitsAll || visitor?.ip.map(target.rule.admits) == true else {
+            counters.refused.add(1)
+            lane.mux.refuse(id, .denied, "")
+            return nil
+        }
         counters.streams.add(1)
         counters.streamsTotal.add(1)
         Log.debug("visitor \(message.visitor) of '\(target.name)'")
@@ -292,11 +300,11 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
             id: id, mux: lane.mux, side: .service, counters: counters, budget: core.budget, owner: self)
         pipes[ObjectIdentifier(pipe)] = pipe
         // Dialled once the mux knows the stream.
-        pipe.onStart = { [self] pipe in dial(target, for: pipe) }
+        pipe.onStart = { [self] pipe in dial(target, for: pipe, visitor) }
         return pipe
     }
 
-    private func dial(_ target: Target, for pipe: PipeStream) {
+    private func dial(_ target: Target, for pipe: PipeStream, _ visitor: SocketAddress?) {
         var isReturned = false
         var isDone = false
         let dialer = Dialer(
@@ -308,6 +316,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
             switch result {
             case .success(let connection):
                 pipe.sendOpened()
+                if let version = target.proxyProtocol { connection.introduce(visitor, version) }
                 pipe.attach(connection)
             case .failure(let error):
                 note(error, of: target)

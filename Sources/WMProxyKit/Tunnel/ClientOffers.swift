@@ -71,7 +71,9 @@ struct ClientOffers {
 
     private static func target(_ offer: Offer) -> ClientLane.Target? {
         offer.options.localAddr.map {
-            ClientLane.Target(name: offer.options.name, address: $0, isUDP: offer.options.mode == .udp)
+            ClientLane.Target(
+                name: offer.options.name, address: $0, isUDP: offer.options.mode == .udp,
+                rule: offer.options.visitorRule, proxyProtocol: offer.options.proxyProtocol)
         }
     }
 

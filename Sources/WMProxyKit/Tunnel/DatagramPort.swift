@@ -150,6 +150,10 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
     }
 
     private func open(_ sender: SocketAddress) -> Visitor? {
+        guard shard.admits(sender) else {
+            shard.counters.refused.add(1)
+            return nil
+        }
         guard let route, makeRoom(), let lane = route.session.flatMap({ shard.lane(of: $0) }),
             case .success(let id) = lane.admit(datagrams: true)
         else {

@@ -361,15 +361,6 @@ final class ServerHome: @unchecked Sendable {
 }
 
 extension SocketAddress {
-    /// From "host:port" with a numeric host, or `localhost`; nil for any other text. Names are not looked up: a loop
-    /// may not wait.
-    fileprivate init?(endpoint text: String) {
-        guard let endpoint = Endpoint(text) else { return nil }
-        self.init(numeric: endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host, port: endpoint.port)
-        // An IPv4 address in the clothes of IPv6 (RFC 4291 §2.5.5.2).
-        if family == AF_INET6, !host.contains(":") { self.init(numeric: host, port: port) }
-    }
-
     /// Not multicast, not broadcast.
     fileprivate var isUnicast: Bool { ip?.isUnicast ?? false }
 

@@ -24,6 +24,8 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     private var lanes: [ObjectIdentifier: ServerLane] = [:]
     /// Those that carry streams, by session.
     private var lanesOf: [ObjectIdentifier: [ServerLane]] = [:]
+    /// Visitors of whom a trusted proxy has yet to tell.
+    private var introductions: [ObjectIdentifier: Introduction] = [:]
     private var visitors: [ObjectIdentifier: HTTPVisitor] = [:]
     /// Visitors of TCP ports, also those whose stream has ended before they took all.
     private var pipes: [ObjectIdentifier: PipeStream] = [:]
@@ -135,9 +137,48 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     // MARK: Visitors
 
+    /// Hears who the visitor is, and whether it may come in: at once, or when a trusted proxy has said for whom it
+    /// speaks.
+    private func introduce(
+        _ connection: Connection, _ peer: SocketAddress, _ done: @escaping (SocketAddress) -> Void
+    ) {
+        let options = policy.options
+        guard options.takesProxyHeaders, let ip = peer.ip, options.trustedProxies.contains(ip) else {
+            return admits(peer) ? done(peer) : turnAway(connection, peer, "its address is not let in")
+        }
+        let introduction = Introduction(connection, peer: peer, shard: self) { [self] result, introduction in
+            introductions[ObjectIdentifier(introduction)] = nil
+            switch result {
+            case .success(let visitor) where admits(visitor): done(visitor)
+            case .success(let visitor): turnAway(connection, visitor, "its address is not let in")
+            case .failure(let failure): turnAway(connection, peer, failure.reason)
+            }
+        }
+        introductions[ObjectIdentifier(introduction)] = introduction
+        do throws(SystemError) { try introduction.start() } catch { introduction.end("\(error)") }
+    }
+
+    /// Whether visitors from there may come in.
+    func admits(_ visitor: SocketAddress) -> Bool {
+        let rule = policy.options.visitors
+        return rule.admitsAll || visitor.ip.map(rule.admits) == true
+    }
+
+    private func turnAway(_ connection: Connection, _ visitor: SocketAddress, _ reason: String) {
+        connection.reset()
+        counters.refused.add(1)
+        core.logStranger(self, "visitor \(visitor) turned away: \(reason)")
+        visitorLeft()
+        somethingEnded()
+    }
+
     /// A visitor of a TCP port.
     func adoptTCP(_ fd: Int32, _ peer: SocketAddress, _ route: Route) {
         let connection = Connection(fd, on: loop)
+        introduce(connection, peer) { [self] in adoptTCP(connection, $0, route) }
+    }
+
+    private func adoptTCP(_ connection: Connection, _ peer: SocketAddress, _ route: Route) {
         guard !isStopping, let session = route.session, let lane = lane(of: session),
             case .success(let stream) = lane.admit()
         else {
@@ -170,9 +211,12 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     /// A visitor of the HTTP or HTTPS edge.
     func adoptHTTP(_ fd: Int32, _ peer: SocketAddress, secure: Bool) {
-        let visitor = HTTPVisitor(Connection(fd, on: loop), peer: peer, secure: secure, shard: self)
-        counters.visitorsTotal.add(1)
-        arrive(visitor)
+        let connection = Connection(fd, on: loop)
+        introduce(connection, peer) { [self] visitor in
+            let visitor = HTTPVisitor(connection, peer: visitor, secure: secure, shard: self)
+            counters.visitorsTotal.add(1)
+            arrive(visitor)
+        }
     }
 
     /// A visitor comes here, new or from another shard whose lanes did not serve it.
@@ -233,6 +277,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
         for lane in lanes.values {
             if lane.isUp { lane.sayGoAway(Self.farewell) } else { lane.close(Self.farewell) }
         }
+        for introduction in introductions.values { introduction.end("the server stops") }
         for visitor in visitors.values { visitor.drain() }
         if milliseconds >= 0 {
             let timer = Timer(on: loop) { [weak self] in self?.cut() }

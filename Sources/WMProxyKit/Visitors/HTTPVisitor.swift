@@ -62,6 +62,8 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     var ungranted = 0
     /// What waits in these buffers, on the account of the session last asked.
     var held: Holding
+    /// Whom the visitor asked for in its TLS hello; nil if it named nobody.
+    var serverName: HostName?
 
     final class Stay {
         weak var visitor: HTTPVisitor?
@@ -141,6 +143,12 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
         countQueued()
     }
 
+    /// What it says of the visitors it speaks for is believed.
+    var isOfTrustedProxy: Bool {
+        let trusted = shard.policy.options.trustedProxies
+        return !trusted.isEmpty && peer.ip.map(trusted.contains) == true
+    }
+
     /// The server stops: no request is taken any more, those under way may end.
     func drain() {
         isDraining = true
@@ -154,7 +162,9 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     }
 
     func connectionOpened() {
-        if isSecure { shard.counters.handshakes.add(1) }
+        guard isSecure else { return }
+        shard.counters.handshakes.add(1)
+        serverName = connection.serverName.flatMap { HostName($0) }
     }
 
     /// From here on what waits is on this account.

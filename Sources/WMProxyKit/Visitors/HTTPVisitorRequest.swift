@@ -276,6 +276,11 @@ extension HTTPVisitor {
             return .moving(shard.core.shards[other])
         }
         shard.counters.httpRequests.add(1)
+        // RFC 9110 §15.5.20: whoever checked one service's certificate must not be led to another's.
+        if let serverName, let wanted = shard.routes[serverName], wanted != route {
+            refuse(421, "The connection was made to another name than the request asks for.")
+            return .used(length)
+        }
         guard let route else {
             refuse(404, "No service is mapped to this name here.")
             return .used(length)
@@ -299,7 +304,8 @@ extension HTTPVisitor {
             from: input,
             visitor: VisitorInfo(
                 address: peer.host, isSecure: isSecure,
-                port: shard.core.addresses[isSecure ? "map_https_bind" : "map_http_bind"]?.port),
+                port: shard.core.addresses[isSecure ? "map_https_bind" : "map_http_bind"]?.port,
+                trustsForwarded: isOfTrustedProxy),
             into: &upload)
         // RFC 9110 §9.2.2: what is idempotent may be sent again when the service closed its idle connection just then.
         if upstream?.isReused == true, body == nil, request.method.isIdempotent { retry = upload.readable.map { $0 } }

@@ -135,10 +135,12 @@ extension HTTPVisitor {
             let (status, retryAfter): (Int, Int?) =
                 switch error {
                 case .timedOut: (504, nil)
+                case .denied: (403, nil)
                 case .laneLost, .tooMany, .unknownMapping, .shuttingDown: (503, 5)
                 default: (502, nil)
                 }
-            answerLost(status, "The service cannot be reached: \(explanation).", retryAfter: retryAfter)
+            let cause = error == .denied ? "This is not for visitors from there." : "The service cannot be reached: \(explanation)."
+            answerLost(status, cause, retryAfter: retryAfter)
         case .tunnel: close()
         case .head, .closing, .closed: dropUpstream(cleanly: true)
         }

@@ -164,6 +164,13 @@ package enum System {
         return address
     }
 
+    static func peerAddress(_ fd: Int32) throws(SystemError) -> SocketAddress {
+        var address = SocketAddress.unspecified
+        guard address.fill({ pointer, length in attempt("getpeername") { Int(getpeername(fd, pointer, length)) } }) >= 0
+        else { throw .last("getpeername") }
+        return address
+    }
+
     package static func setOption(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
         var value = value
         // An option is an improvement, never a condition: a socket without it still works.

@@ -91,6 +91,9 @@ package final class Connection: Pollable, @unchecked Sendable {
     /// Bytes that the socket has taken and the peer's has not. A system call.
     package var unacknowledged: Int { state == .closed ? 0 : System.unacknowledged(fd) }
 
+    /// The other end; nil if the system cannot tell. A system call.
+    package var peerAddress: SocketAddress? { try? System.peerAddress(fd) }
+
     /// Begins to report to `handler`.
     package func start(_ handler: any ConnectionHandler) throws(SystemError) {
         self.handler = handler

@@ -10,6 +10,9 @@ package struct VisitorRule: Hashable, Sendable {
         self.deny = deny
     }
 
+    /// There is nobody that it turns away.
+    package var admitsAll: Bool { allow.isEmpty && deny.isEmpty }
+
     /// Whether a visitor from `address` is let in. Allots nothing.
     package func admits(_ address: IPAddress) -> Bool {
         !deny.contains(address) && (allow.isEmpty || allow.contains(address))

@@ -20,6 +20,8 @@ public struct StreamError: Error, RawRepresentable, Hashable, Sendable {
     package static let tooMany = StreamError(rawValue: 7)
     /// The refusing side is going away.
     package static let shuttingDown = StreamError(rawValue: 8)
+    /// Visitors from this address are turned away.
+    package static let denied = StreamError(rawValue: 9)
     /// The lane under the stream is gone. Never on the wire.
     package static let laneLost = StreamError(rawValue: 0xFFFF)
 
@@ -34,6 +36,7 @@ public struct StreamError: Error, RawRepresentable, Hashable, Sendable {
         case .unknownMapping: "the mapping is gone"
         case .tooMany: "too many connections"
         case .shuttingDown: "shutting down"
+        case .denied: "visitors from there are turned away"
         case .laneLost: "the tunnel was lost"
         default: "error \(rawValue)"
         }
