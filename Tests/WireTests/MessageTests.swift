@@ -4,7 +4,8 @@ import Testing
 
 @Suite("Messages")
 struct MessageTests {
-    private let nonce = pattern(32)
+    /// Not looked at but for its length.
+    private let scram = pattern(100)
 
     private func roundTrip<M: Message & Equatable>(_ message: M) throws {
         #expect(try M(payload: message.payload.span) == message)
@@ -14,19 +15,20 @@ struct MessageTests {
     func roundTrips() throws {
         let long = String(repeating: "x", count: 1024)
         func text(_ size: Int) -> String { String(long.prefix(size)) }
-        try roundTrip(Hello(clientID: "a", user: "", nonce: pattern(16), window: 0, agent: ""))
+        try roundTrip(Hello(clientID: "a", scram: [], window: 0, agent: ""))
         try roundTrip(
             Hello(
-                clientID: text(64), user: text(255), nonce: pattern(64), window: UInt32(ProtocolLimits.maxWindow),
-                agent: text(128), session: pattern(16)))
-        try roundTrip(Challenge(nonce: pattern(16)))
-        try roundTrip(Challenge(nonce: pattern(64)))
-        try roundTrip(Login(proof: []))
-        try roundTrip(Login(proof: pattern(64)))
-        try roundTrip(Welcome(proof: [], window: 0, serverID: ""))
-        try roundTrip(Welcome(proof: pattern(64), window: UInt32(ProtocolLimits.maxWindow), serverID: text(64)))
+                clientID: text(64), scram: pattern(1024), window: UInt32(ProtocolLimits.maxWindow), agent: text(128),
+                session: pattern(16)))
+        for size in [0, 1, 1024] {
+            try roundTrip(Challenge(scram: pattern(size)))
+            try roundTrip(Login(scram: pattern(size)))
+            try roundTrip(Welcome(scram: pattern(size), window: 0, serverID: ""))
+        }
         try roundTrip(
-            Welcome(proof: pattern(32), window: 1, serverID: "1", session: pattern(16), lanes: .max))
+            Welcome(
+                scram: pattern(1024), window: UInt32(ProtocolLimits.maxWindow), serverID: text(64),
+                session: pattern(16), lanes: .max))
         for mode in [Map.Mode.tcp, .http, .https, .udp] {
             try roundTrip(
                 Map(
@@ -47,34 +49,35 @@ struct MessageTests {
     func sizes() {
         let long = String(repeating: "x", count: 255)
         let hello = Hello(
-            clientID: String(long.prefix(64)), user: long, nonce: pattern(64), window: 0,
+            clientID: String(long.prefix(64)), scram: pattern(ProtocolLimits.maxScramMessage), window: 0,
             agent: String(long.prefix(128)), session: pattern(16))
         #expect(hello.payload.count <= ProtocolLimits.maxLoginFrame)
+        // The user that needs the most room, and the longest nonce.
+        let first = ScramClientFirst(
+            header: .tlsExporter, user: String(repeating: ",", count: 255), nonce: [UInt8](repeating: 0x78, count: 128))
+        #expect(first.text.count <= ProtocolLimits.maxScramMessage)
     }
 
     @Test("beyond their limits are violations")
     func limits() {
         func text(_ size: Int) -> String { String(repeating: "x", count: size) }
         func refused<M: Message>(_ message: M) -> Bool { (try? M(payload: message.payload.span)) == nil }
-        #expect(refused(Hello(clientID: "", user: "", nonce: nonce, window: 1, agent: "")))
-        #expect(refused(Hello(clientID: text(65), user: "", nonce: nonce, window: 1, agent: "")))
-        #expect(refused(Hello(clientID: "a", user: text(256), nonce: nonce, window: 1, agent: "")))
-        #expect(refused(Hello(clientID: "a", user: "", nonce: pattern(15), window: 1, agent: "")))
-        #expect(refused(Hello(clientID: "a", user: "", nonce: pattern(65), window: 1, agent: "")))
-        #expect(refused(Hello(clientID: "a", user: "", nonce: nonce, window: 16_777_217, agent: "")))
-        #expect(refused(Hello(clientID: "a", user: "", nonce: nonce, window: 1, agent: text(129))))
+        #expect(refused(Hello(clientID: "", scram: scram, window: 1, agent: "")))
+        #expect(refused(Hello(clientID: text(65), scram: scram, window: 1, agent: "")))
+        #expect(refused(Hello(clientID: "a", scram: pattern(1025), window: 1, agent: "")))
+        #expect(refused(Hello(clientID: "a", scram: scram, window: 16_777_217, agent: "")))
+        #expect(refused(Hello(clientID: "a", scram: scram, window: 1, agent: text(129))))
         for size in [1, 15, 17] {
-            #expect(
-                refused(Hello(clientID: "a", user: "", nonce: nonce, window: 1, agent: "", session: pattern(size))))
-            #expect(refused(Welcome(proof: [], window: 1, serverID: "", session: pattern(size))))
+            #expect(refused(Hello(clientID: "a", scram: scram, window: 1, agent: "", session: pattern(size))))
+            #expect(refused(Welcome(scram: [], window: 1, serverID: "", session: pattern(size))))
         }
-        #expect(refused(Welcome(proof: [], window: 1, serverID: "", session: pattern(16), lanes: 0)))
+        #expect(refused(Welcome(scram: [], window: 1, serverID: "", session: pattern(16), lanes: 0)))
         #expect(refused(Map(id: 1, name: "a", mode: .tcp, domain: "", remote: text(262))))
-        #expect(refused(Challenge(nonce: pattern(15))) && refused(Challenge(nonce: pattern(65))))
-        #expect(refused(Login(proof: pattern(65))))
-        #expect(refused(Welcome(proof: pattern(65), window: 1, serverID: "")))
-        #expect(refused(Welcome(proof: [], window: 16_777_217, serverID: "")))
-        #expect(refused(Welcome(proof: [], window: 1, serverID: text(65))))
+        #expect(refused(Challenge(scram: pattern(1025))))
+        #expect(refused(Login(scram: pattern(1025))))
+        #expect(refused(Welcome(scram: pattern(1025), window: 1, serverID: "")))
+        #expect(refused(Welcome(scram: [], window: 16_777_217, serverID: "")))
+        #expect(refused(Welcome(scram: [], window: 1, serverID: text(65))))
         #expect(refused(Map(id: 1, name: "", mode: .tcp, domain: "")))
         #expect(refused(Map(id: 1, name: text(65), mode: .tcp, domain: "")))
         #expect(refused(Map(id: 1, name: "a", mode: .tcp, domain: text(256))))
@@ -106,13 +109,15 @@ struct MessageTests {
 
     @Test("without what came later read as an older peer means them, and are written so")
     func olderPeers() throws {
-        let welcome = Welcome(proof: [], window: 7, serverID: "1")
+        let welcome = Welcome(scram: [], window: 7, serverID: "1")
         #expect(welcome.session.isEmpty && welcome.lanes == 1)
         #expect(welcome.payload == [2, 0, 4, 0, 0, 0, 7, 3, 0, 1, 0x31])
         let map = Map(id: 1, name: "a", mode: .tcp, domain: "")
         #expect(map.remote == "" && map.idle == 0 && map.lastPort == 0)
         #expect(map.payload == [1, 0, 4, 0, 0, 0, 1, 2, 0, 1, 0x61, 3, 0, 1, 1])
-        let hello = Hello(clientID: "a", user: "", nonce: pattern(16), window: 7, agent: "")
+        let hello = Hello(clientID: "a", scram: [], window: 7, agent: "")
+        #expect(hello.payload == [1, 0, 1, 0x61, 4, 0, 4, 0, 0, 0, 7])
+        #expect(Challenge(scram: []).payload.isEmpty && Login(scram: []).payload.isEmpty)
         #expect(try Hello(payload: hello.payload.span).session.isEmpty && FieldReader(hello.payload.span).lacks(6))
     }
 
@@ -148,10 +153,10 @@ struct MessageTests {
     @Test("changed in any one byte are still a message or a violation, never a trap")
     func mutations() {
         let messages: [[UInt8]] = [
-            Hello(clientID: "ä", user: "u", nonce: nonce, window: 1, agent: "x").payload,
+            Hello(clientID: "ä", scram: scram, window: 1, agent: "x").payload,
             Map(id: 1, name: "web", mode: .http, domain: "localhost").payload,
             Map(id: 1, name: "dns", mode: .udp, domain: "", remote: "[::]:53", idle: 9, lastPort: 53).payload,
-            Welcome(proof: nonce, window: 1, serverID: "1", session: pattern(16), lanes: 4).payload,
+            Welcome(scram: scram, window: 1, serverID: "1", session: pattern(16), lanes: 4).payload,
             Open(mapping: 1, visitor: "203.0.113.7:1").payload,
             Refusal(code: .taken, text: "why").payload,
         ]

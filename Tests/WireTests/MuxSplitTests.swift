@@ -66,9 +66,9 @@ struct MuxSplitTests {
 
     @Test("at every place in two are understood as the whole")
     func everyCut() throws {
-        let nonce = pattern(16)
         let frames: [TestFrame] = [
-            TestFrame(.welcome, 0, Welcome(proof: nonce, window: 1000, serverID: "7").payload), .open(2), .data(2, 40),
+            TestFrame(.welcome, 0, Welcome(scram: pattern(46), window: 1000, serverID: "7").payload), .open(2),
+            .data(2, 40),
             .credit(1, 100), .ping, TestFrame(FrameType(rawValue: 0xA0), 77, [1, 2]), .data(2, 0), .end(2),
             TestFrame(.opened, 1), .reset(3, .timedOut), .open(4), .data(4, 1), .end(9),
         ]

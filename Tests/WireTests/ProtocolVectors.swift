@@ -22,6 +22,9 @@ struct ProtocolVector: CustomStringConvertible {
         try #require(T(try text(key)), "\(name): '\(key)' is not a number")
     }
 
+    /// The bytes of a text.
+    func utf8(_ key: String) throws -> [UInt8] { Array(try text(key).utf8) }
+
     func bytes(_ key: String = "bytes") throws -> [UInt8] {
         try text(key).split(separator: " ").map { try #require(UInt8($0, radix: 16), "\(name): '\($0)'") }
     }
@@ -69,13 +72,13 @@ struct ProtocolVector: CustomStringConvertible {
         switch try type {
         case .hello:
             Hello(
-                clientID: try text("client_id"), user: try text("user"), nonce: try bytes("nonce"),
-                window: try number("window"), agent: try text("agent"), session: try bytesIfAny("session"))
-        case .challenge: Challenge(nonce: try bytes("nonce"))
-        case .login: Login(proof: try bytes("proof"))
+                clientID: try text("client_id"), scram: try utf8("scram"), window: try number("window"),
+                agent: try text("agent"), session: try bytesIfAny("session"))
+        case .challenge: Challenge(scram: try utf8("scram"))
+        case .login: Login(scram: try utf8("scram"))
         case .welcome:
             Welcome(
-                proof: try bytes("proof"), window: try number("window"), serverID: try text("server_id"),
+                scram: try utf8("scram"), window: try number("window"), serverID: try text("server_id"),
                 session: try bytesIfAny("session"), lanes: try numberIfAny("lanes") ?? 1)
         case .map:
             Map(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
 import socket
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from support import DEADLINE, connect, read_exactly
 
@@ -58,18 +60,49 @@ def mapping(number: int, name: str, mode: int, **fields: int | str) -> bytes:
     return message(_1=number, _2=name, _3=mode, **{keys[key]: value for key, value in fields.items()})
 
 
-def proof(label: str, user: str, secret: str, *parts: bytes) -> bytes:
-    whole = b"".join(struct.pack(">I", len(part)) + part for part in (label.encode(), user.encode(), *parts))
-    return hmac.new(secret.encode(), whole, hashlib.sha256).digest()
+def _mac(key: bytes, text: bytes) -> bytes:
+    return hmac.new(key, text, hashlib.sha256).digest()
+
+
+@lru_cache
+def _salted(password: str, salt: bytes, iterations: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+
+
+class Scram:
+    """A login by SCRAM-SHA-256 (RFC 5802, 7677) at the client; with a ``binding`` it is SCRAM-SHA-256-PLUS."""
+
+    def __init__(self, user: str, password: str, binding: bytes = b"", nonce: str = "") -> None:
+        self.password = password
+        self.header = b"p=tls-exporter,," if binding else b"n,,"
+        self.binding = binding
+        self.nonce = nonce or base64.b64encode(os.urandom(24)).decode()
+        self.bare = f"n={user.replace('=', '=3D').replace(',', '=2C')},r={self.nonce}".encode()
+        self.first = self.header + self.bare
+
+    def final(self, server_first: bytes) -> bytes:
+        """The client's last message; ``server_final`` is what the server has to answer."""
+        fields = dict(part.split("=", 1) for part in server_first.decode().split(","))
+        assert fields["r"].startswith(self.nonce) and fields["r"] != self.nonce, fields
+        assert 4096 <= int(fields["i"]) <= 131072, fields
+        salted = _salted(self.password, base64.b64decode(fields["s"]), int(fields["i"]))
+        client_key = _mac(salted, b"Client Key")
+        bound = base64.b64encode(self.header + self.binding)
+        without_proof = b"c=" + bound + b",r=" + fields["r"].encode()
+        said = b",".join([self.bare, server_first, without_proof])
+        mask = _mac(hashlib.sha256(client_key).digest(), said)
+        proof = bytes(key ^ other for key, other in zip(client_key, mask))
+        self.server_final = b"v=" + base64.b64encode(_mac(_mac(salted, b"Server Key"), said))
+        return without_proof + b",p=" + base64.b64encode(proof)
 
 
 class RawLane:
-    """One tunnel connection without TLS. ``log_in`` returns WELCOME or REJECT."""
+    """One tunnel connection without TLS. ``log_in`` returns WELCOME or REJECT. ``secret`` is that of user "token"."""
 
     def __init__(self, address: str, client_id: str = "raw", secret: str = "", session: bytes = b"") -> None:
         self.sock = connect(address)
-        self.client_id, self.secret, self.joining = client_id, secret, session
-        self.nonce = os.urandom(32)
+        self.client_id, self.joining = client_id, session
+        self.scram = Scram("token", secret) if secret else None
         self.session = b""
         self.lanes = 1
 
@@ -101,28 +134,31 @@ class RawLane:
         assert frame.type in kinds, f"{frame} instead of {kinds}"
         return frame
 
-    def hello(self) -> None:
-        fields: dict[str, int | str | bytes] = {"_1": self.client_id, "_3": self.nonce}
-        if self.secret:
-            fields["_2"] = "token"
+    def hello_payload(self) -> bytes:
+        fields: dict[str, int | str | bytes] = {"_1": self.client_id}
+        if self.scram:
+            fields["_2"] = self.scram.first
         if self.joining:
             fields["_6"] = self.joining
+        return message(**fields)
+
+    def hello(self) -> None:
         self.sock.sendall(PREFACE)
-        self.send(HELLO, message(**fields))
+        self.send(HELLO, self.hello_payload())
 
     def prove(self) -> bytes:
         """Reads CHALLENGE and returns the payload of LOGIN."""
-        self.server_nonce = self.expect(CHALLENGE).fields[1]
-        if not self.secret:
+        challenge = self.expect(CHALLENGE)
+        if not self.scram:
+            assert 1 not in challenge.fields, challenge
             return b""
-        return message(_1=proof("wmproxy/1 client", "token", self.secret, self.nonce, self.server_nonce, b""))
+        return message(_1=self.scram.final(challenge.fields[1]))
 
     def answer(self) -> Frame:
         frame = self.expect(WELCOME, REJECT)
         if frame.type == WELCOME:
-            if self.secret:
-                right = proof("wmproxy/1 server", "token", self.secret, self.nonce, self.server_nonce, b"")
-                assert frame.fields[1] == right
+            if self.scram:
+                assert frame.fields[1] == self.scram.server_final, frame
             self.session = frame.fields[4]
             self.lanes = frame.number(5) or 1
         return frame

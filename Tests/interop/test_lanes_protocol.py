@@ -180,8 +180,8 @@ def test_garbage_behind_hello_ends_that_lane_and_hurts_nobody(server: wmproxy.Se
     noise = random.Random(5)
     for turn in range(60):
         joining = first.session if turn % 3 else bytes(16)
-        hello = message(_1="raw", _2="token", _3=bytes(32), _6=joining)
         lane = raw_lane(server, "raw", joining)
+        hello = lane.hello_payload()
         head = PREFACE + struct.pack(">II", len(hello) << 8 | HELLO, 0) + hello
         with contextlib.suppress(ConnectionError):
             lane.sock.sendall(head + noise.randbytes(1 + turn * 400))
@@ -230,7 +230,8 @@ def test_a_login_that_is_sent_ahead_of_the_challenge_gets_nobody_in(server: wmpr
     for joining in (b"", first.session):
         lane = raw_lane(server, "raw", joining)
         lane.hello()
-        lane.send(LOGIN, message(_1=bytes(32)))
+        made_up = f"r={lane.scram.nonce}{'s' * 32},s=c2FsdA==,i=4096".encode()
+        lane.send(LOGIN, message(_1=lane.scram.final(made_up)))
         assert closed_by_peer(lane.sock)
     settled(server, 1)
     assert server.stats().sessions_total == 1

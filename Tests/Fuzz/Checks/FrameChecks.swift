@@ -372,18 +372,14 @@ private struct Book {
         switch type {
         case 0x10:
             let known: [UInt8: Fields.Kind] = [
-                1: .text(64), 2: .text(255), 3: .bytes(64), 4: window, 5: .text(128), 6: .bytes(16),
+                1: .text(64), 2: .bytes(1024), 4: window, 5: .text(128), 6: .bytes(16),
             ]
             let fields = Fields(payload, known)
-            isRight =
-                fields.map {
-                    !($0.values[1] ?? []).isEmpty && ($0.values[3] ?? []).count >= 16 && $0.isSession(6)
-                } ?? false
-        case 0x11: isRight = Fields(payload, [1: .bytes(64)]).map { ($0.values[1] ?? []).count >= 16 } ?? false
-        case 0x12: isRight = Fields(payload, [1: .bytes(64)]) != nil
+            isRight = fields.map { !($0.values[1] ?? []).isEmpty && $0.isSession(6) } ?? false
+        case 0x11, 0x12: isRight = Fields(payload, [1: .bytes(1024)]) != nil
         case 0x13:
             let fields = Fields(
-                payload, [1: .bytes(64), 2: window, 3: .text(64), 4: .bytes(16), 5: .number(255)])
+                payload, [1: .bytes(1024), 2: window, 3: .text(64), 4: .bytes(16), 5: .number(255)])
             isRight = fields.map { $0.isSession(4) && ($0.values[5] == nil || $0.number(5) > 0) } ?? false
         case 0x14, 0x32: isRight = Fields(payload, [1: u16, 2: .text(512)]) != nil
         case 0x20:
