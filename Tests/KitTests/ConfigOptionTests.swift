@@ -117,6 +117,7 @@ private func text(setting option: Option, to value: String) -> String {
         need("map_cert", "c")
         need("map_key", "k")
         need("map_https_bind", "127.0.0.1:3")
+    case (.server, "proxy_protocol"): need("trusted_proxies", "10.0.0.1")
     case (.server, "two_way_tls"):
         need("tc", "true")
         need("ca", "a")
@@ -219,6 +220,11 @@ private func indented(_ text: String) -> String {
         let option = Option.table[row]
         let required = ["bind_addr", "server", "name", "mode", "domain", "local_addr"]
         guard option.status != .active || !required.contains(option.name) else { return }
+        // Those need each other, as `text(setting:to:)` has them together.
+        let together: [Option.Place: [String]] = [
+            .server: ["ca"], .client: ["cert", "key"], .user: ["username", "password"], .certificate: ["cert", "key"],
+        ]
+        guard together[option.place]?.contains(option.name) != true else { return }
         func base(_ value: String) -> [Substring] {
             text(setting: option, to: value).split(separator: "\n").filter { !$0.hasSuffix(": x") }
         }
@@ -286,7 +292,8 @@ extension Option.Kind {
         case .choice(let words): [words[0], words[1]]
         case .list: ["[]", "[{mode: tcp, local_addr: 1}]"]
         case .size: ["2MiB", "3MiB"]
-        case .address, .flags, .texts, .networks, .headers: []
+        case .networks: ["10.0.0.0/8", "'::1'"]
+        case .address, .flags, .texts, .headers: []
         }
     }
 }

@@ -75,7 +75,7 @@ private let near = "server: 127.0.0.1:1\n"
         (closed + "token: x\nca: a\n", ["'ca' has no effect"]),
         (open + "tc: true\ntwo_way_tls: true\nca: a\n", []),
         (open + "tc: true\nusers: [{username: a, password: b}]\n", []),
-        (closed + "token: x\ndeny: 10.0.0.0/8\n", ["'deny' is not active"]),
+        (closed + "token: x\nproxy_deny: x\n", ["'proxy_deny' is not active"]),
         (closed + "token: x\nheaders: ['+ a b']\nflag: 7\n", ["'headers' is not active"]),
         ("bind_addr: 127.0.0.1:0\nmap_http_bind: 127.0.0.1:0\ntoken: x", []),
         (
@@ -250,7 +250,10 @@ private let near = "server: 127.0.0.1:1\n"
             ["'max_session_queued' (2MiB) has no effect beyond 'max_queued' (1MiB)"]
         ),
         (near + "max_queued: 1MiB\n", []), (near + "max_queued: 2GiB\nmax_session_queued: 2GiB\n", []),
-        (near + "mappings: [{mode: tcp, local_addr: 1, allow: 10.0.0.0/8}]", ["'allow' is not active"]),
+        (
+            near + "mappings: [{mode: http, domain: a, local_addr: 1, host_header: x}]",
+            ["'host_header' is not active"]
+        ),
         (near + "cert: a\nkey: b\n", ["'cert' has no effect"]),
     ])
     func whatIsOddIsToldOf(text: String, expected: [String]) throws {

@@ -108,7 +108,7 @@ def test_mappings_and_streams_are_granted(start_server: Any, start_client: Any, 
     visitors = [connect(server.address("map_tcp_bind")) for _ in range(2)]
     for _ in visitors:
         raw_service.accept()
-    with connect(server.address("map_tcp_bind")) as third, pytest.raises((ConnectionError, EOFError)):
+    with pytest.raises((ConnectionError, EOFError)), connect(server.address("map_tcp_bind")) as third:
         read_exactly(third, 1)
     for visitor in visitors:
         visitor.close()
