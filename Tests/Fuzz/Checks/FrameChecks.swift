@@ -347,7 +347,9 @@ private struct Book {
             }
         case 3:
             guard payload.count == 2 else { return false }
-            if close(id) { hear(.reset(id, UInt16(payload[0]) * 256 + UInt16(payload[1]))) }
+            // "The lane was lost" is never on the wire: whoever says it means that he gave the stream up.
+            let code = UInt16(payload[0]) * 256 + UInt16(payload[1])
+            if close(id) { hear(.reset(id, code == .max ? 1 : code)) }
         case 5:
             if streams[id] != nil { hear(.accepted(id)) }
         default:
