@@ -187,8 +187,7 @@ def ending(visitor: socket.socket) -> str:
 def test_a_killed_stream_is_an_error(
     stack: contextlib.ExitStack, tmp_path: Path, service: Process, figures: Figures, killed: str
 ) -> None:
-    """Wherever a stream breaks, its visitor and its service see a reset, never an end. (What a process that is killed
-    itself has open is ended by the system.)"""
+    """Wherever a stream breaks, its visitor and its service see a reset, never an end."""
     relays: list[Relay] = []
 
     def via(address: str) -> str:
@@ -201,9 +200,32 @@ def test_a_killed_stream_is_an_error(
     for visitor in crowd:
         read_exactly(visitor, 100_000)
     {"service": service, "relay": relays[0], **tunnel.ends}[killed].signal(signal.SIGKILL)
-    if killed != "server":
-        endings = [ending(visitor) for visitor in crowd]
-        figures.equal(f"{killed} killed, what visitors see", ", ".join(endings), ", ".join(["reset"] * len(crowd)))
-    if killed in ("relay", "server"):
+    endings = [ending(visitor) for visitor in crowd]
+    figures.equal(f"{killed} killed, what visitors see", ", ".join(endings), ", ".join(["reset"] * len(crowd)))
+    if killed != "service":
         eventually(lambda: len(service.lines) == 1 + len(crowd))
         figures.equal(f"{killed} killed, services that see a reset", service.lines.count("reset"), len(crowd))
+
+
+@pytest.mark.parametrize("killed", ["relay", "client", "server"])
+def test_a_killed_stream_is_an_error_also_where_nothing_is_under_way(
+    stack: contextlib.ExitStack, tmp_path: Path, raw_service: RawService, figures: Figures, killed: str
+) -> None:
+    """Of a process that is killed the system would end what is open properly, if all that came was read."""
+    relays: list[Relay] = []
+
+    def via(address: str) -> str:
+        relays.append(stack.enter_context(Relay(tmp_path, address)))
+        return relays[0].address
+
+    tunnel = stack.enter_context(Tunnel(tmp_path, raw_service.address, via=via))
+    visitor = stack.enter_context(connect(tunnel.tcp))
+    far = raw_service.accept()
+    visitor.sendall(b"ping")
+    assert read_exactly(far, 4) == b"ping"
+    far.sendall(b"pong")
+    assert read_exactly(visitor, 4) == b"pong"
+    {"relay": relays[0], **tunnel.ends}[killed].signal(signal.SIGKILL)
+    endings = {"visitor": ending(visitor), "service": ending(far)}
+    for who, seen in endings.items():
+        figures.equal(f"{killed} killed while all is quiet, what the {who} sees", seen, "reset")

@@ -109,11 +109,11 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def switchboard(stack: contextlib.ExitStack) -> Callable[[wmproxy.Server], Switchboard]:
+def switchboard(stack: contextlib.ExitStack) -> Callable[..., Switchboard]:
     """Relays in front of servers; clients are started with their address."""
 
-    def start(server: wmproxy.Server) -> Switchboard:
-        board = Switchboard(server.address("bind_addr"))
+    def start(*servers: wmproxy.Server) -> Switchboard:
+        board = Switchboard(*(server.address("bind_addr") for server in servers))
         stack.callback(board.close)
         return board
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import socket
 import threading
@@ -87,10 +88,11 @@ class Link:
 
 
 class Switchboard:
-    """Stands between a client and a server; ``links`` are the connections in the order in which they came."""
+    """Stands between a client and a server; ``links`` are the connections in the order in which they came. Of several
+    targets each has its turn, as behind a balancer."""
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+    def __init__(self, *targets: str) -> None:
+        self._targets = itertools.cycle(targets)
         self.links: list[Link] = []
         self.refused = 0
         self._is_open = True
@@ -113,7 +115,7 @@ class Switchboard:
                     reset(client)
                     continue
             try:
-                server = connect(self.target)
+                server = connect(next(self._targets))
             except OSError:
                 reset(client)
                 continue

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
+import threading
 from typing import Any, Callable
 
 import pytest
 
 import wmproxy
-from datagrams import EchoUDP, Visitor
-from rawlane import HTTP, MAP, MAPPED, PREFACE, REJECT, TOO_MANY, WELCOME, RawLane
+from datagrams import MOST, EchoUDP, Visitor
+from rawlane import DATA, HTTP, MAP, MAPPED, OPEN, PREFACE, REJECT, RESET, TOO_MANY, UDP, WELCOME, RawLane
 from rawlane import mapping as raw_mapping
 from services import HOST, EchoTCP, RawService, mapping
 from support import (
@@ -144,6 +146,78 @@ def test_the_one_for_whom_most_waits_is_cut_off_whichever_loop_he_is_on(
     others[0].fetch(100_000)
 
 
+Readers = tuple[Callable[[], socket.socket], Any]
+"""Brings one more who may read, and the end at which it waits for them."""
+
+
+@pytest.fixture(params=["down", "up"])
+def readers(request: Any, start_server: Any, start_client: Any, tap: Tap, guest: Any, stack: Any) -> Readers:
+    """Of endless downloads, for which the server has a budget of 4 MiB, or of uploads, for which the client has."""
+    if request.param == "down":
+        server = start_server(max_session_queued="4MiB")
+        start_client(server, *services(tap))
+
+        def visitor() -> socket.socket:
+            someone: Guest = guest(server.address("map_tcp_bind"))
+            someone.ask(1 << 40)
+            return someone.sock
+
+        return visitor, server
+
+    service: RawService = stack.enter_context(contextlib.closing(RawService()))
+    service.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    server = start_server()
+    mapped = {"name": "raw", "mode": "tcp", "local_addr": service.address}
+    client = start_client(server, mapped, max_session_queued="4MiB")
+
+    def flood(visitor: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                visitor.sendall(bytes(MIB))
+
+    def leave(visitor: socket.socket, thread: threading.Thread) -> None:
+        with contextlib.suppress(OSError):  # it may have been cut off
+            visitor.shutdown(socket.SHUT_RDWR)
+        thread.join(DEADLINE)
+        visitor.close()
+
+    def uploaded() -> socket.socket:
+        visitor = connect(server.address("map_tcp_bind"))
+        thread = threading.Thread(target=flood, args=(visitor,))
+        thread.start()
+        stack.callback(leave, visitor, thread)
+        return service.accept()
+
+    return uploaded, client
+
+
+def test_who_reads_nothing_gives_way_before_who_reads_steadily(readers: Readers) -> None:
+    """Although more waits for the latter: the faster somebody reads, the more is on its way to him."""
+    come, end = readers
+    steady = [come() for _ in range(2)]
+    for reader in steady:
+        read_exactly(reader, 8 * MIB)
+    pace = threading.Event()
+
+    def read_on(times: int) -> None:
+        for _ in range(times):
+            for reader in steady:
+                read_exactly(reader, 65536)
+            pace.wait(0.01)
+
+    for _ in range(8):
+        come()
+        read_on(1)
+    read_on(100)
+    for _ in range(40):
+        if end.stats().shed >= 2:
+            break
+        come()
+        read_on(2)
+    read_on(20)
+    assert end.stats().shed >= 2
+
+
 def test_services_that_do_not_read_use_no_more_than_the_budget_of_the_client(
     start_server: Any, start_client: Any, echo_tcp: EchoTCP, stack: contextlib.ExitStack
 ) -> None:
@@ -173,6 +247,27 @@ def test_services_that_do_not_read_use_no_more_than_the_budget_of_the_client(
     for visitor in visitors:
         reset(visitor)
     nobody_left(server, client)
+
+
+def test_halves_of_datagrams_use_no_more_than_the_budget(
+    start_server: Any, raw_lane: Callable[..., RawLane], stack: contextlib.ExitStack
+) -> None:
+    """Each waits for its other half at the server."""
+    server = start_server(tc=False, max_session_queued="1MiB")
+    lane = raw_lane(server)
+    lane.log_in()
+    asked = raw_mapping(1, "udp", UDP, remote="127.0.0.1:0")
+    address = lane.ask(MAP, asked).text(2)
+    half = struct.pack(">H", MOST) + bytes(60_000)
+    for _ in range(60):
+        stack.enter_context(Visitor(address)).send(b"hello")
+        while (frame := lane.expect(OPEN, DATA, RESET)).type != OPEN:
+            pass
+        lane.send(DATA, half, frame.stream)
+    lane.send(MAP, asked)  # answered when all before it has been read
+    while lane.expect(DATA, RESET, MAPPED).type != MAPPED:
+        pass
+    assert MIB // 2 < server.stats().udp_visitors * len(half) <= MIB
 
 
 def test_a_sessions_idlers_cost_another_session_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -330,6 +331,26 @@ def test_a_lane_that_falls_silent_is_lost_by_itself(
     tunnel.one_session_all_along()
 
 
+@pytest.mark.parametrize("silent", [0, 1], ids=["the first", "the other"])
+def test_a_lane_that_falls_silent_gets_no_new_visitors_long_before_it_is_lost(
+    start_lanes: Callable[..., Lanes], silent: int
+) -> None:
+    patient = {"ping_interval": "30s", "ping_timeout": "60s"}
+    tunnel = start_lanes(client=patient, **patient)
+    tunnel.board.links[silent].hold()
+    began = time.monotonic()
+    in_a_row = 0
+    with contextlib.ExitStack() as stack:
+        while in_a_row < 12:
+            visitor = stack.enter_context(connect(tunnel.tcp))
+            visitor.sendall(b"hello")
+            in_a_row = in_a_row + 1 if select.select([visitor], [], [], 0.2)[0] else 0
+            assert time.monotonic() - began < 5, "new visitors still go to a lane of which nothing is heard"
+        assert tunnel.server.stats().lanes == 2
+        tunnel.board.links[silent].let_go()
+        tunnel.one_session_all_along()
+
+
 def test_lanes_that_are_lost_again_and_again_leave_nothing_behind(start_lanes: Callable[..., Lanes]) -> None:
     tunnel = start_lanes(4)
     for turn in range(12):
@@ -354,6 +375,19 @@ def test_a_lane_that_is_lost_as_soon_as_it_is_there_is_tried_less_and_less_often
         wait_for_stats(tunnel.client, lambda stats: stats.lanes == 2)
     assert len(board.links) < 40
     tunnel.one_session_all_along()
+
+
+def test_a_further_lane_that_another_server_rejects_does_the_session_no_harm(
+    start_server: Any, start_client: Any, switchboard: Callable[..., Switchboard]
+) -> None:
+    """Behind a balancer, half of the lanes come to a server that does not know the session."""
+    servers = [start_server(threads=4) for _ in range(2)]
+    board = switchboard(*servers)
+    client = start_client(board.address)
+    wait_for_stats(client, lambda stats: stats.lanes == 4)
+    assert len(board.links) >= 7
+    assert (client.stats().sessions_total, client.stats().reconnects) == (1, 0)
+    assert sorted(server.stats().sessions_total for server in servers) == [0, 1]
 
 
 # ------------------------------------------------------------------------------------- What is asked on the first lane

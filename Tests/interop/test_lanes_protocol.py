@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import random
+import resource
 import socket
+import statistics
 import struct
 import threading
 import time
@@ -15,6 +17,7 @@ import pytest
 import wmproxy
 from rawlane import (
     CHALLENGE,
+    CREDIT,
     DATA,
     GO_AWAY,
     HELLO,
@@ -27,8 +30,10 @@ from rawlane import (
     NOT_OFFERED,
     OPEN,
     OPENED,
+    PING,
     PREFACE,
     REJECT,
+    RESET,
     SHUTTING_DOWN,
     TAKEN,
     TCP,
@@ -46,6 +51,7 @@ from rawlane import (
 from services import EchoTCP
 from support import (
     DEADLINE,
+    MIB,
     closed_by_peer,
     connect,
     read_exactly,
@@ -315,6 +321,18 @@ def test_a_last_port_that_another_mapping_has_is_passed_over(server: wmproxy.Ser
     assert lane.ask(MAP, mapping(9, "low", TCP, remote="127.0.0.1:0", last_port=80)).type == MAPPED
 
 
+@pytest.mark.parametrize("mode", [TCP, UDP], ids=["tcp", "udp"])
+def test_a_last_port_that_is_the_servers_own_is_passed_over(
+    server: wmproxy.Server, raw_lane: Raw, mode: int
+) -> None:
+    """Also at an address where the server itself does not listen."""
+    (lane,) = session(server, raw_lane, 1)
+    for number, listener in enumerate(("bind_addr", "map_http_bind", "map_tcp_bind")):
+        port = split(server.address(listener))[1]
+        answer = lane.ask(MAP, mapping(number, "own", mode, remote="127.0.0.2:0", last_port=port))
+        assert answer.type == MAPPED and split(answer.text(2))[1] != port
+
+
 def test_a_port_that_is_in_use_is_refused_as_taken(server: wmproxy.Server, raw_lane: Raw) -> None:
     (lane,) = session(server, raw_lane, 1)
     with socket.create_server(("127.0.0.1", 0)) as held, socket.socket(type=socket.SOCK_DGRAM) as held_udp:
@@ -482,3 +500,95 @@ def test_a_flood_of_mappings_keeps_nobody_waiting(
         flood.close()
         for thread in threads:
             thread.join(DEADLINE)
+
+
+@pytest.mark.parametrize("flood", ["empty frames of no type", "credit for a stream that is over"])
+def test_a_flood_of_the_smallest_frames_leaves_visitors_of_others_quick(
+    start_server: Any, raw_lane: Raw, start_client: Any, echo_tcp: EchoTCP, flood: str
+) -> None:
+    """On the same loop, to which each frame is work."""
+    server = start_server(tc=False, threads=1)
+    echo = {"name": "echo", "mode": "tcp", "remote_addr": "127.0.0.1:0", "local_addr": echo_tcp.address}
+    client = start_client(server, echo, ts=False)
+    floods = []
+    for _ in range(2):
+        (lane,) = session(server, raw_lane, 1)
+        if flood == "empty frames of no type":
+            frames = struct.pack(">II", 0xFF, 0) * 20_000
+        else:
+            address = lane.ask(MAP, mapping(1, "own", TCP, remote="127.0.0.1:0")).text(2)
+            with connect(address):
+                stream = lane.expect(OPEN).stream
+                lane.send(RESET, bytes(2), stream)
+            frames = struct.pack(">III", 4 << 8 | CREDIT, stream, 1) * 20_000
+        floods.append((lane, frames))
+    stopped = threading.Event()
+
+    def send(lane: RawLane, frames: bytes) -> None:
+        with contextlib.suppress(OSError):
+            while not stopped.is_set():
+                lane.sock.sendall(frames)
+
+    threads = [threading.Thread(target=send, args=flood) for flood in floods]
+    for thread in threads:
+        thread.start()
+    try:
+        with connect(client.mapping_address("echo")) as visitor:
+            times = []
+            for _ in range(100):
+                began = time.monotonic()
+                visitor.sendall(b"hello")
+                assert read_exactly(visitor, 5) == b"hello"
+                times.append(time.monotonic() - began)
+        assert statistics.median(times) < 0.01
+        assert all(thread.is_alive() for thread in threads)
+    finally:
+        stopped.set()
+        for lane, _ in floods:
+            reset(lane.sock)
+        for thread in threads:
+            thread.join(DEADLINE)
+
+
+def memory() -> int:
+    """Bytes of memory that this process has (RSS), the server in it."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def test_visitors_who_come_and_go_before_a_client_that_reads_nothing_cost_little_and_are_turned_away(
+    start_server: Any, raw_lane: Raw
+) -> None:
+    """Each is something to tell the client, as long as there is no end to what it may be told."""
+    server = start_server(tc=False, threads=1, ping_interval="1s", ping_timeout="3s")
+    (lane,) = session(server, raw_lane, 1)
+    assert lane.ask(MAP, mapping(1, "edge", TCP)).type == MAPPED
+    edge = server.address("map_tcp_bind")
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(connect(edge)) for _ in range(40)]
+        for visitor in crowd:
+            visitor.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while visitor.send(bytes(MIB)):
+                    pass
+        before = memory()
+        while server.stats().refused < 2000:
+            with contextlib.suppress(ConnectionError), connect(edge) as visitor:
+                visitor.sendall(b"x")
+                reset(visitor)
+            assert server.stats().visitors_total < 16_000, "each of them is one more to tell of"
+        assert memory() - before < 32 * MIB
+    assert wait_for_event(server, EventKind.SESSION_DOWN).reason
+    wait_for_stats(server, lambda stats: stats.visitors == 0)
+
+
+def test_a_client_that_asks_and_does_not_read_is_lost(start_server: Any, raw_lane: Raw) -> None:
+    server = start_server(tc=False, ping_timeout="1h")
+    (lane,) = session(server, raw_lane, 1)
+    before = memory()
+    ping = struct.pack(">II", 8 << 8 | PING, 0) + bytes(8)
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        for _ in range(64):
+            lane.sock.sendall(ping * (MIB // len(ping)))
+    assert wait_for_event(server, EventKind.SESSION_DOWN).reason
+    assert memory() - before < 32 * MIB

@@ -440,6 +440,21 @@ def test_the_servers_own_ports_are_not_given_away(start_server: Any, start_clien
     assert server.stats().ports == 0
 
 
+def test_no_more_ports_than_allowed(start_server: Any, start_client: Any, echo_tcp: EchoTCP) -> None:
+    """All sessions together; the edges are not among them."""
+    server = start_server(max_ports=2)
+    edge = {"name": "edge", "mode": "tcp", "local_addr": echo_tcp.address}
+    first, second = start_client(server, own(echo_tcp), edge), start_client(server)
+    second.add_mapping(name="udp", mode="udp", local_addr=refusing_address(), remote_addr=ANY)
+    for client in (first, second):
+        for mode in ("tcp", "udp"):
+            with pytest.raises(wmproxy.RefusedError, match="2 ports open for mappings already"):
+                client.add_mapping(name="late", mode=mode, local_addr=refusing_address(), remote_addr=ANY)
+    first.remove_mapping("own")
+    second.add_mapping(own(echo_tcp))
+    assert serves(second.mapping_address("own")) and server.stats().ports == 2
+
+
 @pytest.mark.parametrize("remote", ["example.org:5000", "server.test:0", "192.0.2.1:5000", "192.0.2.1:0"])
 @pytest.mark.parametrize("mode", ["tcp", "udp"])
 def test_an_address_that_is_not_the_servers_is_not_had_and_it_is_said_so(

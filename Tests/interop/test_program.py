@@ -166,6 +166,18 @@ def test_a_second_signal_ends_it_at_once(run: Any, echo_http: Callable[..., Echo
         assert server.finish(4.0) == 0
 
 
+def test_it_takes_as_many_descriptors_as_the_system_lets_it_have(tmp_path: Path) -> None:
+    """Each visitor is one, and the usual soft limit of 1024 is for programs of another kind."""
+    file = tmp_path / "server.yaml"
+    file.write_text(server_config())
+    limited = ("sh", "-c", 'ulimit -S -n 256; ulimit -H -n 2048; exec "$0" "$@"')
+    with Process(*limited, PROGRAM, "-c", file) as process:
+        listening(process, "bind_addr")
+        limits = Path(f"/proc/{process.process.pid}/limits").read_text()
+        assert re.search(r"(?m)^Max open files +2048 +2048 ", limits), limits
+        end(process)
+
+
 # ------------------------------------------------------------------------------------------------------------- Options
 
 

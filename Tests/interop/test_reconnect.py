@@ -10,8 +10,11 @@ import requests
 
 import wmproxy
 from conftest import TOKEN
-from services import EchoHTTP, EchoTCP, mapping, refusing_address
+from rawlane import HTTP, MAP, MAPPED, UNMAP, UNMAPPED, RawLane, message
+from rawlane import mapping as raw_mapping
+from services import HOST, EchoHTTP, EchoTCP, mapping, refusing_address
 from support import DEADLINE, connect, read_exactly, turned_away, wait_for_event, wait_for_stats
+from switchboard import DOWN, Switchboard
 from wmproxy import EventKind
 
 
@@ -167,6 +170,27 @@ def test_a_name_in_use_is_had_when_its_holder_leaves(
     first.stop(0)
     wait_for_event(second, EventKind.MAPPING_UP)
     second.wait_ready(DEADLINE)
+
+
+def test_a_mapping_that_is_removed_while_it_is_granted_at_last_is_gone_at_both_ends(
+    start_server: Any, start_client: Any, raw_lane: Callable[..., RawLane], switchboard: Callable[..., Switchboard]
+) -> None:
+    """It was refused, since another client had the name, and is asked for again; the answer is on its way."""
+    server = start_server(tc=False, lanes=1)
+    holder = raw_lane(server, "holder")
+    holder.log_in()
+    assert holder.ask(MAP, raw_mapping(1, "web", HTTP, domain=HOST)).type == MAPPED
+    board = switchboard(server)
+    client = start_client(board.address, mapping(refusing_address()), ready=False, ts=False, client_id="edge")
+    wait_for_event(client, EventKind.MAPPING_REFUSED)
+    board.links[0].hold(DOWN)
+    assert holder.ask(UNMAP, message(_1=1)).type == UNMAPPED
+    wait_for_event(server, EventKind.MAPPING_UP, client_id="edge")
+    client.remove_mapping("web", timeout=0)
+    board.links[0].let_go()
+    wait_for_stats(server, lambda stats: stats.mappings == 0)
+    assert client.stats().mappings == 0
+    assert holder.ask(MAP, raw_mapping(2, "web", HTTP, domain=HOST)).type == MAPPED
 
 
 def test_a_client_without_a_way_to_its_server_tries_again_and_says_so() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import threading
 from typing import Any, Callable, Iterator
 
 import pytest
 
+import wmproxy
 from services import EchoTCP, RawService, refusing_address
 from support import (
     DEADLINE,
@@ -24,6 +26,7 @@ from support import (
     wait_for_event,
     wait_for_stats,
 )
+from taps import Guest
 from wmproxy import EventKind
 
 Visit = Callable[[str], str]
@@ -169,6 +172,53 @@ def test_a_reset_of_the_visitor_is_a_reset_for_the_service(pair: tuple[socket.so
         service.recv(1)
 
 
+def is_reset(sock: socket.socket) -> bool:
+    """Whether it breaks. Behind an end, reading does not tell."""
+    poll = select.poll()
+    poll.register(sock, select.POLLERR)
+    return any(event & select.POLLERR for _, event in poll.poll(DEADLINE * 1000))
+
+
+@pytest.mark.parametrize("who", ["visitor", "service"])
+def test_a_reset_behind_an_end_is_a_reset_for_the_other_end(
+    pair: tuple[socket.socket, socket.socket], who: str
+) -> None:
+    """Who sits and waits for an answer that nobody will read has to hear of it."""
+    one, other = pair if who == "visitor" else reversed(pair)
+    one.sendall(b"question")
+    one.shutdown(socket.SHUT_WR)
+    assert read_to_end(other) == b"question"
+    reset(one)
+    assert is_reset(other)
+
+
+@pytest.mark.parametrize("patient", [False, True], ids=["at once", "a moment later"])
+def test_who_resets_while_the_service_is_called_is_never_a_proper_end_for_it(
+    start_server: Any, start_client: Any, raw_service: RawService, patient: bool
+) -> None:
+    server = start_server(tc=False, threads=1)
+    client = start_client(server, ts=False)
+    client.add_mapping(name="service", mode="tcp", local_addr=raw_service.address)
+    for number in range(1, 301):
+        visitor = connect(server.address("map_tcp_bind"))
+        if patient:
+            while server.stats().streams_total < number:
+                pass
+        reset(visitor)
+    with connect(server.address("map_tcp_bind")) as visitor:
+        visitor.sendall(b"the last")
+        while (first := first_word(raw_service.accept())) != b"the last":
+            assert first is None, "an end"
+
+
+def first_word(sock: socket.socket) -> bytes | None:
+    """None: a reset."""
+    try:
+        return sock.recv(100)
+    except ConnectionResetError:
+        return None
+
+
 def test_a_service_that_is_not_there_ends_the_visit_and_no_other(
     start_server: Any, start_client: Any, echo_tcp: EchoTCP
 ) -> None:
@@ -258,6 +308,39 @@ def test_a_stalled_reader_costs_its_window_and_no_more(
         queued = server.stats().queued_bytes + client.stats().queued_bytes
         assert queued <= 16 * MIB
         slow.close()
+
+
+@pytest.mark.parametrize("first", ["visitor", "service"])
+def test_what_a_stream_leaves_behind_for_a_slow_reader_goes_with_the_reader(
+    start_server: Any, start_client: Any, raw_service: RawService, first: str
+) -> None:
+    """It has ended both ways, and its reader has yet to take much of it."""
+    server = start_server()
+    client = start_client(server, {"name": "service", "mode": "tcp", "local_addr": raw_service.address})
+    slow = Guest(server.address("map_tcp_bind"))
+    with raw_service.accept() as service:
+        if first == "visitor":
+            slow.sock.shutdown(socket.SHUT_WR)
+            assert service.recv(1) == b""
+        fill(server, service, 20_000)
+        service.shutdown(socket.SHUT_WR)
+        if first == "service":
+            wait_for_stats(client, lambda stats: stats.queued_bytes == 0)
+            slow.sock.shutdown(socket.SHUT_WR)
+        for end in (server, client):
+            wait_for_stats(end, lambda stats: stats.streams == 0)
+    assert server.stats().visitors == 1 and server.stats().queued_bytes > 0
+    slow.close()
+    wait_for_stats(server, lambda stats: stats.visitors == stats.queued_bytes == 0)
+
+
+def fill(server: wmproxy.Server, service: socket.socket, waiting: int) -> None:
+    """Has the service send until so many bytes wait at the server."""
+    sent = 0
+    while server.stats().queued_bytes < waiting:
+        service.sendall(bytes(16384))
+        sent += 16384
+        wait_for_stats(server, lambda stats: stats.bytes_out >= sent)
 
 
 def test_the_statistics_count_payload(start_server: Any, start_client: Any, raw_service: RawService) -> None:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import warnings
-from typing import Any, Callable, Iterator
+from typing import Any, BinaryIO, Callable, Iterator
 
 import pytest
 
@@ -279,6 +279,37 @@ def test_plain_http_on_the_https_edge_gets_no_service(https: Any) -> None:
             assert b"200 OK" not in visitor.recv(MIB)
     assert service.requests.empty()
     assert https_get(server.address("map_https_bind"), "/", context)[0].status == 200
+
+
+@pytest.mark.parametrize("size", [MIB, 6 * MIB])
+def test_a_visitor_whose_next_request_is_for_another_client_gets_all_of_both_answers(
+    start_server: Any, start_client: Any, echo_http: Any, stack: contextlib.ExitStack, size: int
+) -> None:
+    """The other one's lane is on another loop, and the visitor goes there with what it has yet to read."""
+    server = start_server(map_https_bind="127.0.0.1:0", threads=2, lanes=1)
+    for name in ("one", "two"):
+        service = {"name": name, "mode": "https", "domain": f"{name}.test", "local_addr": echo_http(name).address}
+        start_client(server, service)
+    for first, second in (("one", "two"), ("two", "one")):
+        with socket.socket() as tcp:
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            tcp.settimeout(DEADLINE)
+            tcp.connect(split(server.address("map_https_bind")))
+            visitor = stack.enter_context(unverified().wrap_socket(tcp, server_hostname=f"{first}.test"))
+            with visitor.makefile("rb") as answers:
+                for host, path in ((first, f"/bytes?size={size}"), (second, "/")):
+                    visitor.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}.test\r\n\r\n".encode())
+                assert sha256(read_answer(answers)) == sha256(payload(size))
+                assert json.loads(read_answer(answers))["service"] == second
+
+
+def read_answer(stream: BinaryIO) -> bytes:
+    """The body of the next answer, with a length, of several in a row."""
+    length = 0
+    while line := stream.readline().strip():
+        if match := re.match(rb"(?i)content-length: *(\d+)", line):
+            length = int(match[1])
+    return stream.read(length)
 
 
 def test_a_mapping_of_mode_https_is_not_on_the_http_edge(start_server: Any, start_client: Any, echo_http: Any) -> None:
