@@ -432,9 +432,9 @@ wmp_status wmp_client_start_file(wmp_engine *engine, const char *path, wmp_clien
  *
  * Returns WMP_OK, or WMP_AGAIN if timeout_ms is 0 and it is not ready.
  * Errors: WMP_EHANDLE; WMP_ETIMEOUT (the message has the reason of the last attempt); WMP_ECLOSED (it is being
- * stopped); at once, where waiting is of no use: WMP_EAUTH, WMP_EPROTOCOL, WMP_EVERSION, WMP_ETLS, WMP_ECERT… (the last attempt),
- * WMP_EREFUSED, WMP_EEXIST, WMP_EADDRINUSE, WMP_EADDRNOTAVAIL, WMP_EACCES (the server did not take a mapping; the
- * message says which and why, the others are up). In each case the client goes on trying.
+ * stopped); at once, where waiting is of no use: WMP_EAUTH, WMP_EPROTOCOL, WMP_EVERSION, WMP_ETLS or a code of a
+ * certificate (the last attempt), WMP_EREFUSED, WMP_EEXIST, WMP_EADDRINUSE, WMP_EADDRNOTAVAIL, WMP_EACCES (the server
+ * did not take a mapping; the message says which and why, the others are up). In each case the client goes on trying.
  */
 wmp_status wmp_client_wait_ready(wmp_client *client, int timeout_ms);
 

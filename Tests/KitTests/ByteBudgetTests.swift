@@ -66,6 +66,11 @@ struct ByteBudgetTests {
         #expect(weight(waiting: 256 << 10, taking: 0) > 5 * honest)
         #expect(weight(waiting: 256 << 10, taking: 100) > 5 * honest)
         #expect(weight(waiting: 4 << 20, taking: 4 << 20, silentFor: 10 * second) > 5 * honest)
+        // What fills the system's buffers is not taken; and who has just come has taken nothing for a second.
+        var newcomer = Holding(budget)
+        _ = newcomer.set(to: 256 << 10, at: 0, unread: 100_000)
+        newcomer.noteTaken(4 << 20, at: second / 20)
+        #expect(newcomer.weight(on: budget, at: second / 20, unread: 4_200_000) > honest)
         // Who has next to nothing waiting frees next to nothing.
         #expect(weight(waiting: 100, taking: 0) < honest)
         #expect(Holding(budget).weight(on: budget, at: second) == 0)

@@ -62,7 +62,9 @@ def test_visitors_are_let_in_by_address(
     assert [is_let_in(f"127.0.0.{last}", address) for last in (1, 2, 3)] == let_in
 
 
-def test_a_visitor_that_a_mapping_does_not_let_in_sees_403(start_server: Any, start_client: Any, echo_http: Any) -> None:
+def test_a_visitor_that_a_mapping_does_not_let_in_sees_403(
+    start_server: Any, start_client: Any, echo_http: Any
+) -> None:
     server = start_server()
     start_client(server, {**mapping(echo_http().address), "deny": "127.0.0.1"})
     with connect(server.address("map_http_bind")) as visitor:

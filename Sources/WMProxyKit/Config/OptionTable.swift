@@ -79,12 +79,12 @@ extension Option {
             "Targets that forward-proxy users may not reach."),
         Option(
             .server, "trusted_proxies", .networks, "", .active,
-            "Proxies in front of the server whose word about the visitor is believed: in `X-Forwarded-For` and the like, "
-                + "and in `proxy_protocol`."),
+            "Proxies in front of the server whose word about the visitor is believed: in `X-Forwarded-For` and the "
+                + "like, and in `proxy_protocol`."),
         Option(
             .server, "proxy_protocol", .boolean, "false", .active,
-            "Connections of `trusted_proxies` to the visitors' ports begin with a PROXY protocol header, version 1 or 2. "
-                + "Those without are closed."),
+            "Connections of `trusted_proxies` to the visitors' ports begin with a PROXY protocol header, version 1 or "
+                + "2. Those without are closed."),
 
         // TLS.
         Option(
@@ -112,8 +112,8 @@ extension Option {
             "The name in the certificate that is made at start."),
         Option(
             .server, "two_way_tls", .boolean, "false", .active,
-            "Tunnel clients must show a certificate signed by `ca`. Whom it names is who they are: its first DNS name, else "
-                + "its e-mail address, else its common name."),
+            "Tunnel clients must show a certificate signed by `ca`. Whom it names is who they are: its first DNS name, "
+                + "else its e-mail address, else its common name."),
         Option(
             .server, "ca", .path, "", .active,
             "PEM file with the authorities of client certificates."),
@@ -291,8 +291,8 @@ extension Option {
             "The host name visitors ask for. Required for `http` and `https`, without meaning for `tcp` and `udp`."),
         Option(
             .mapping, "remote_addr", .endpointOrPort(host: "0.0.0.0"), "", .active,
-            "A public port of the mapping's own, for `tcp` and `udp`: 1024 or above, and none of the server's own. Port 0 "
-                + "lets the server choose one, which the client keeps for as long as it runs. A port alone means "
+            "A public port of the mapping's own, for `tcp` and `udp`: 1024 or above, and none of the server's own. "
+                + "Port 0 lets the server choose one, which the client keeps while it runs. A port alone means "
                 + "0.0.0.0; `[::]` is for IPv4 as well. Required for `udp`. Not set: `tcp` is on the server's "
                 + "`map_tcp_bind`."),
         Option(

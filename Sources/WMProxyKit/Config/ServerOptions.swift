@@ -169,7 +169,11 @@ extension ServerOptions: Configurable {
         }
         if listeners.count == 1 {
             let names = "'map_http_bind', 'map_https_bind' or 'map_tcp_bind'"
-            warnings.append(.init(.warning, "no visitor can come in but at ports of their own ('remote_addr'): none of \(names) is set", at: settings.position))
+            warnings.append(
+                .init(
+                    .warning,
+                    "no visitor can come in but at ports of their own ('remote_addr'): none of \(names) is set",
+                    at: settings.position))
         }
         if mapCertificate != nil, mapHTTPSBind == nil {
             warnings.append(
@@ -191,7 +195,8 @@ extension ServerOptions: Configurable {
         let isOpen = settings.text("auth") == "none"
         let position = settings.position(of: isOpen ? "auth" : "bind_addr")
         if credential != nil, !users.isEmpty {
-            throw settings.error("users", "'users' and '\(settings.isSet("token") ? "token" : "username")' exclude each other")
+            throw settings.error(
+                "users", "'users' and '\(settings.isSet("token") ? "token" : "username")' exclude each other")
         }
         if credential != nil || !users.isEmpty {
             if isOpen {

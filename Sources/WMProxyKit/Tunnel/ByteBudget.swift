@@ -59,9 +59,11 @@ final class ByteBudget: WindowBudget, Sendable {
 struct Holding: ~Copyable {
     let budget: ByteBudget?
     private(set) var bytes = 0
-    /// When something began to wait, and how much has been taken of it since; both halved from time to time.
+    /// When something began to wait, and how much the system has taken of it since; both halved from time to time.
     private var since: Int64 = 0
     private var taken = 0
+    /// What the system had taken then, and the reader had not.
+    private var unreadSince = 0
     /// When something was taken last.
     private var takenAt: Int64 = 0
 
@@ -72,15 +74,16 @@ struct Holding: ~Copyable {
 
     deinit { if bytes != 0 { _ = budget?.hold(-bytes) } }
 
-    /// Returns the budget that this exceeds.
-    mutating func set(to count: Int, at now: Int64) -> ByteBudget? {
+    /// Returns the budget that this exceeds. `unread`: bytes that the system has taken and the reader has not, asked
+    /// when something begins to wait.
+    mutating func set(to count: Int, at now: Int64, unread: @autoclosure () -> Int = 0) -> ByteBudget? {
         guard count != bytes else { return nil }
-        if bytes == 0 { (since, taken, takenAt) = (now, 0, now) }
+        if bytes == 0 { (since, taken, takenAt, unreadSince) = (now, 0, now, unread()) }
         defer { bytes = count }
         return budget?.hold(count - bytes)
     }
 
-    /// The reader took `count` bytes.
+    /// The system took `count` bytes for the reader.
     mutating func noteTaken(_ count: Int, at now: Int64) {
         guard count > 0 else { return }
         if now - since > Self.memory { (since, taken) = (since + (now - since) / 2, taken / 2) }
@@ -92,11 +95,14 @@ struct Holding: ~Copyable {
     /// it is gone if it goes on as it did. 0: nothing waits.
     ///
     /// So a reader that takes nothing weighs most, and one that takes much although much waits weighs little: honest
-    /// ones do not pay for those who stall.
-    func weight(on budget: ByteBudget, at now: Int64) -> Int {
+    /// ones do not pay for those who stall. Who is new is taken to have been there for a second, so that one who has
+    /// taken much for long is believed before those who have yet to take anything. `unread` is what it is now: the
+    /// system's buffers grow for a while, whether or not anybody reads.
+    func weight(on budget: ByteBudget, at now: Int64, unread: @autoclosure () -> Int = 0) -> Int {
         guard bytes > 0, self.budget?.belongs(to: budget) == true else { return 0 }
         let silence = now - takenAt
-        let left = Double(now - since) * Double(bytes) / Double(max(taken, 1))
+        let read = max(taken - max(unread() - unreadSince, 0), 1)
+        let left = Double(now - since + 1_000_000_000) * Double(bytes) / Double(read)
         let delay = max(Double(silence), left) / 1_000_000
         return Int(1 + min(delay, 60_000)) * min(bytes, 64 * 1024)
     }

@@ -371,7 +371,7 @@ final class ClientLane: LaneOwner, PipeOwner, Sheddable, @unchecked Sendable {
 
     private func heaviest(on budget: ByteBudget) -> (one: PipeStream?, weight: Int) {
         let now = loop.now
-        return pipes.values.heaviest { $0.held.weight(on: budget, at: now) }
+        return pipes.values.heaviest { $0.held.weight(on: budget, at: now, unread: $0.unread) }
     }
 
     func heaviest(on budget: ByteBudget) -> Int { heaviest(on: budget).weight }

@@ -182,8 +182,8 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
         return visitor
     }
 
-    /// Room for one more visitor: if there is none, the oldest goes whom the service has not answered. Otherwise anybody
-    /// could keep all others out, with a packet for each address he makes up.
+    /// Room for one more visitor: if there is none, the oldest goes whom the service has not answered. Otherwise
+    /// anybody could keep all others out, with a packet for each address he makes up.
     private func makeRoom() -> Bool {
         if visitors.isEmpty { unanswered.removeAll() }
         guard visitors.count >= shard.policy.options.limits.udpVisitors else { return true }

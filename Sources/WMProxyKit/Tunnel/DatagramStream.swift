@@ -4,8 +4,8 @@ import WMPWire
 /// A stream that carries the datagrams of one UDP visitor, each as a whole: at the server between the port and the
 /// tunnel, at the client between the tunnel and the service.
 ///
-/// A datagram that finds no room or no credit is dropped, as the network would; what waits here is one that has not come
-/// as a whole, and the first few. Confined to its loop.
+/// A datagram that finds no room or no credit is dropped, as the network would; what waits here is one that has not
+/// come as a whole, and the first few. Confined to its loop.
 final class DatagramStream: MuxStream {
     private let side: TunnelSide
     private let counters: Counters

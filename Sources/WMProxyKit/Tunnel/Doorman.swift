@@ -37,7 +37,9 @@ final class Doorman: ConnectionHandler {
     }
 
     private func identify(_ first: UInt8) {
-        guard shard.core.admitsLogin(upTo: shard.policy.options.limits.handshakes) else { return end("too many logins in progress", .refused) }
+        guard shard.core.admitsLogin(upTo: shard.policy.options.limits.handshakes) else {
+            return end("too many logins in progress", .refused)
+        }
         isCounted = true
         let isHandshake = first == 0x16  // RFC 8446 §5.1: a handshake record
         guard let context = shard.policy.tunnelContext else {

@@ -128,7 +128,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     private func notePending() {
         counters.queuedBytes.add(pending.count - held.bytes)
-        if let exceeded = held.set(to: pending.count, at: loop.now) { owner?.shed(exceeded) }
+        if let exceeded = held.set(to: pending.count, at: loop.now, unread: unread) { owner?.shed(exceeded) }
     }
 
     func connectionWritable() { drain() }
@@ -158,7 +158,8 @@ final class PipeStream: MuxStream, ConnectionHandler {
     }
 
     /// While the stream goes on, a reader may rest for as long as it likes. Once it is over, nobody else waits for
-    /// these bytes, and a reader that takes none of them does not want them. Called at each end, and when it takes none.
+    /// these bytes, and a reader that takes none of them does not want them. Called at each end, and when it takes
+    /// none.
     private func limitFarewell() {
         guard let connection, hasSentEnd, hasReceivedEnd, !pending.isEmpty, farewell?.isSet != true else { return }
         let timer = farewell ?? Timer(on: connection.loop) { [weak self] in self?.close(resetting: true) }

@@ -259,8 +259,8 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
 
     // MARK: Streams
 
-    /// A stream's number for a new visitor, or why there is none. `datagrams`: for one of UDP, whom anybody can make up:
-    /// a quarter of the streams is not for those.
+    /// A stream's number for a new visitor, or why there is none. `datagrams`: for one of UDP, whom anybody can make
+    /// up: a quarter of the streams is not for those.
     func admit(datagrams: Bool = false) -> Result<UInt32, StreamError> {
         // The lane is lost before its session hears of it: its streams are told first.
         guard let session, isUp, !lane.isLost else { return .failure(.laneLost) }
@@ -268,9 +268,11 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         guard !session.isRevoked else { return .failure(.unknownMapping) }
         let most = min(session.grant.streams ?? .max, shard.policy.options.limits.streams)
         // A client that reads nothing has its visitors turned away before their OPENs fill our memory.
-        guard lane.mux.control.count <= Self.mostUnread,
-            session.streams.add(upTo: datagrams ? most - most / 4 : most)
-        else {
+        guard lane.mux.control.count <= Self.mostUnread else {
+            shard.core.logStranger(shard, "client '\(session.identity.clientID)' does not read what it is told")
+            return .failure(.tooMany)
+        }
+        guard session.streams.add(upTo: datagrams ? most - most / 4 : most) else {
             shard.core.logStranger(shard, "client '\(session.identity.clientID)' has \(most) streams already")
             return .failure(.tooMany)
         }

@@ -248,8 +248,10 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     private func heaviest(on budget: ByteBudget) -> (pipe: PipeStream?, visitor: HTTPVisitor?, weight: Int) {
         let now = loop.now
-        let pipe = pipes.values.heaviest { $0.held.weight(on: budget, at: now) }
-        let visitor = visitors.values.heaviest { $0.held.weight(on: budget, at: now) }
+        let pipe = pipes.values.heaviest { $0.held.weight(on: budget, at: now, unread: $0.unread) }
+        let visitor = visitors.values.heaviest {
+            $0.held.weight(on: budget, at: now, unread: $0.connection.unacknowledged)
+        }
         return pipe.weight >= visitor.weight ? (pipe.one, nil, pipe.weight) : (nil, visitor.one, visitor.weight)
     }
 

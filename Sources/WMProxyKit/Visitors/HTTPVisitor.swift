@@ -178,7 +178,9 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     func countQueued() {
         let bytes = inbox.count + upload.count + outbox.count + responseInbox.count
         shard.counters.queuedBytes.add(bytes - held.bytes)
-        if let exceeded = held.set(to: bytes, at: shard.loop.now) { shard.shed(exceeded) }
+        if let exceeded = held.set(to: bytes, at: shard.loop.now, unread: connection.unacknowledged) {
+            shard.shed(exceeded)
+        }
     }
 
     // MARK: Errors

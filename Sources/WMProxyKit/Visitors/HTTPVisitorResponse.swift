@@ -139,7 +139,9 @@ extension HTTPVisitor {
                 case .laneLost, .tooMany, .unknownMapping, .shuttingDown: (503, 5)
                 default: (502, nil)
                 }
-            let cause = error == .denied ? "This is not for visitors from there." : "The service cannot be reached: \(explanation)."
+            let cause =
+                error == .denied
+                ? "This is not for visitors from there." : "The service cannot be reached: \(explanation)."
             answerLost(status, cause, retryAfter: retryAfter)
         case .tunnel: close()
         case .head, .closing, .closed: dropUpstream(cleanly: true)

@@ -48,7 +48,9 @@ final class Introduction: ConnectionHandler {
         do throws(PrologueViolation) {
             guard let header = try ProxyHeaderReader.read(Span<UInt8>(_unsafeBytes: bytes)) else { return }
             let room = UnsafeMutableRawBufferPointer(rebasing: shard.loop.scratch[..<header.length])
-            guard case .bytes(header.length) = connection.read(into: room) else { return end("its PROXY header is cut") }
+            guard case .bytes(header.length) = connection.read(into: room) else {
+                return end("its PROXY header is cut")
+            }
             finish(.success(header.ends.map { SocketAddress($0.source) } ?? peer))
         } catch { end("\(error.reason)") }
     }

@@ -92,5 +92,6 @@ macros = {name: int(value) for name, value in
           re.findall(r"^#define WMP_(\w+) (\d+)$", header.HEADER.read_text(), flags=re.M)}
 compare("macro", macros, {
     "VERSION_MAJOR": python.VERSION[0], "VERSION_MINOR": python.VERSION[1], "VERSION_PATCH": python.VERSION[2],
-    "ABI_VERSION": python.ABI_VERSION, "ADDRESS_SIZE": python.ADDRESS_SIZE})
+    "ABI_VERSION": python.ABI_VERSION, "ADDRESS_SIZE": python.ADDRESS_SIZE,
+    "PASSWORD_SIZE": python.PASSWORD_SIZE})
 sys.exit("\n".join(wrong) or None)

@@ -14,6 +14,7 @@ from typing import Any, Mapping, Sequence, Tuple
 VERSION = (0, 1, 0)
 ABI_VERSION = 0
 ADDRESS_SIZE = 320
+PASSWORD_SIZE = 160
 
 
 class _Enum(IntEnum):
@@ -111,7 +112,7 @@ class EventKind(_OpenEnum):
     CONNECT_FAILED = 7  #: client: could not connect or log in, and will try again. ``status`` and ``reason``: why
     STOPPED = 8  #: the server or client is being stopped; no other event follows
     EVENTS_LOST = 9  #: the queue was full, and the oldest were dropped. ``reason``: how many
-    LOGIN_FAILED = 10  #: server: who came to ``bind_addr`` did not get in; of many, some a second. ``status``, ``reason``
+    LOGIN_FAILED = 10  #: server: who came to ``bind_addr`` did not get in. ``address``; ``status`` and ``reason``: why
 
 
 class StatsStruct(ctypes.Structure):

@@ -88,8 +88,8 @@ package final class DatagramSocket: Pollable, @unchecked Sendable {
         self.handler = handler
     }
 
-    /// The same socket on another loop, whose thread goes on with it; this object is done. What comes meanwhile waits in
-    /// the kernel.
+    /// The same socket on another loop, whose thread goes on with it; this object is done. What comes meanwhile waits
+    /// in the kernel.
     package func moved(to loop: Loop) -> DatagramSocket {
         guard isOpen else { return self }
         isOpen = false

@@ -111,9 +111,9 @@ package final class TLSContext: @unchecked Sendable {
         return made
     }
 
-    /// For visitors' browsers. Who asks for a host name (RFC 6066 §3) is shown the first certificate that is for it, who
-    /// asks for none the first of all. A name that none is for is refused, unless the edge `takesOtherNames`: then it
-    /// is the first again.
+    /// For visitors' browsers. Who asks for a host name (RFC 6066 §3) is shown the first certificate that is for it,
+    /// who asks for none the first of all. A name that none is for is refused, unless the edge `takesOtherNames`: then
+    /// it is the first again.
     package static func edge(_ certificates: [Certificate], takesOtherNames: Bool) throws(TLSError) -> TLSContext {
         try TLSError.onHostThread { () throws(TLSError) in
             let all = try certificates.map { certificate throws(TLSError) in try makeEdge(certificate) }

@@ -238,8 +238,8 @@ final class TLSSession {
     }
 }
 
-/// Decides on a server's certificate, in place of libssl (SSL_CTX_set_cert_verify_callback(3)): so that the server hears
-/// of a wrong key as of any other reason, by an alert.
+/// Decides on a server's certificate, in place of libssl (SSL_CTX_set_cert_verify_callback(3)): so that the server
+/// hears of a wrong key as of any other reason, by an alert.
 func verifyServer(_ store: OpaquePointer?, _ argument: UnsafeMutableRawPointer?) -> Int32 {
     guard let store, let argument else { return 0 }
     let context = Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
