@@ -8,9 +8,9 @@ struct ByteBudgetTests {
     func holding() {
         let budget = ByteBudget(limit: 1000)
         var holding = Holding(budget)
-        #expect(holding.set(to: 1000, at: 0) == nil)
-        #expect(holding.set(to: 1001, at: 0) === budget && budget.isExceeded)
-        #expect(holding.set(to: 900, at: 0) == nil && !budget.isExceeded)
+        #expect(holding.set(to: 1000) == nil)
+        #expect(holding.set(to: 1001) === budget && budget.isExceeded)
+        #expect(holding.set(to: 900) == nil && !budget.isExceeded)
         #expect(budget.current == 900)
     }
 
@@ -20,10 +20,10 @@ struct ByteBudgetTests {
         let sessions = [ByteBudget(limit: 1000, within: engine), ByteBudget(limit: 1000, within: engine)]
         var first = Holding(sessions[0])
         var second = Holding(sessions[1])
-        #expect(first.set(to: 1000, at: 0) == nil)
-        #expect(second.set(to: 600, at: 0) === engine)
-        #expect(first.set(to: 0, at: 0) == nil)
-        #expect(second.set(to: 1001, at: 0) === sessions[1])
+        #expect(first.set(to: 1000) == nil)
+        #expect(second.set(to: 600) === engine)
+        #expect(first.set(to: 0) == nil)
+        #expect(second.set(to: 1001) === sessions[1])
         #expect(sessions[1].belongs(to: engine) && !sessions[1].belongs(to: sessions[0]))
     }
 
@@ -33,7 +33,7 @@ struct ByteBudgetTests {
         let session = ByteBudget(limit: 1000, within: engine)
         do {
             var holding = Holding(session)
-            _ = holding.set(to: 700, at: 0)
+            _ = holding.set(to: 700)
             #expect(engine.current == 700)
         }
         #expect(engine.current == 0 && session.current == 0)
@@ -52,31 +52,33 @@ struct ByteBudgetTests {
         #expect(other.promise(600))
     }
 
-    @Test("weighs readers by how long they will take: one that stalls, and one that trickles, most")
+    @Test("weighs readers by how fast they read: who stalls, or trickles, weighs more than who reads, however young")
     func weight() {
         let budget = ByteBudget(limit: 1 << 30)
         let second: Int64 = 1_000_000_000
-        func weight(waiting: Int, taking rate: Int, silentFor silence: Int64 = 0) -> Int {
+        let begin = 100 * second
+        /// One that has come at `begin`, and whose system took `taken` a second of which `unread` is unread.
+        func weight(waiting: Int, taken: Int, unread: Int, after seconds: Double, silentFor silence: Int64 = 0) -> Int {
             var holding = Holding(budget)
-            _ = holding.set(to: waiting, at: 0)
-            for tick in 1...100 { holding.noteTaken(rate / 10, at: Int64(tick) * second / 10) }
-            return holding.weight(on: budget, at: 10 * second + silence)
+            for tick in 0..<Int(seconds * 20) {
+                holding.noteTaken(taken / 20, at: begin + Int64(tick) * second / 20)
+            }
+            _ = holding.set(to: waiting)
+            return holding.weight(
+                on: budget, at: begin + Int64(seconds * Double(second)) + silence, unread: unread)
         }
-        let honest = weight(waiting: 4 << 20, taking: 4 << 20)
-        #expect(weight(waiting: 256 << 10, taking: 0) > 5 * honest)
-        #expect(weight(waiting: 256 << 10, taking: 100) > 5 * honest)
-        #expect(weight(waiting: 4 << 20, taking: 4 << 20, silentFor: 10 * second) > 5 * honest)
-        // What fills the system's buffers is not taken; and who has just come has taken nothing for a second.
-        var newcomer = Holding(budget)
-        _ = newcomer.set(to: 256 << 10, at: 0, unread: 100_000)
-        newcomer.noteTaken(4 << 20, at: second / 20)
-        #expect(newcomer.weight(on: budget, at: second / 20, unread: 4_200_000) > honest)
-        // Who has next to nothing waiting frees next to nothing.
-        #expect(weight(waiting: 100, taking: 0) < honest)
-        #expect(Holding(budget).weight(on: budget, at: second) == 0)
-        let other = ByteBudget(limit: 1)
+        let honest = [0.5, 3, 10, 60].map { weight(waiting: 4 << 20, taken: 4 << 20, unread: 1 << 20, after: $0) }
+        for honest in honest {
+            // Whose system took 4 MB at once; who reads 100 bytes a second; who read for long and stopped.
+            #expect(weight(waiting: 256 << 10, taken: 80 << 20, unread: 4 << 20, after: 0.05) > 2 * honest)
+            #expect(weight(waiting: 64 << 10, taken: 100, unread: 0, after: 10) > 10 * honest)
+            #expect(
+                weight(waiting: 4 << 20, taken: 4 << 20, unread: 1 << 20, after: 10, silentFor: 60 * second) > 2 * honest)
+        }
+        // Nothing waits, or on another's account.
+        #expect(Holding(budget).weight(on: budget, at: second, unread: 0) == 0)
         var holding = Holding(budget)
-        _ = holding.set(to: 1000, at: 0)
-        #expect(holding.weight(on: other, at: second) == 0)
+        _ = holding.set(to: 1000)
+        #expect(holding.weight(on: ByteBudget(limit: 1), at: second, unread: 0) == 0)
     }
 }

@@ -53,57 +53,59 @@ final class ByteBudget: WindowBudget, Sendable {
     func belongs(to other: ByteBudget) -> Bool { self === other || parent?.belongs(to: other) == true }
 }
 
-/// What one visitor or stream has waiting, charged to a budget for as long as this value lives, and how slowly it goes.
+/// What one visitor or stream has waiting, charged to a budget for as long as this value lives, and how fast its reader
+/// reads.
 ///
 /// Times are monotonic nanoseconds.
 struct Holding: ~Copyable {
     let budget: ByteBudget?
     private(set) var bytes = 0
-    /// When something began to wait, and how much the system has taken of it since; both halved from time to time.
+    /// From when on counts what was taken: the last seconds, and before them less and less.
     private var since: Int64 = 0
+    /// What the system has taken for the reader since then, whether or not it had waited here.
     private var taken = 0
-    /// What the system had taken then, and the reader had not.
-    private var unreadSince = 0
-    /// When something was taken last.
-    private var takenAt: Int64 = 0
 
     /// How long ago counts in full, nanoseconds.
     private static let memory: Int64 = 4_000_000_000
+    /// Everybody is taken to have been there for so long, nanoseconds, and to have read so much.
+    private static let benefit: (time: Int64, bytes: Int) = (1_000_000_000, 64 * 1024)
 
     init(_ budget: ByteBudget?) { self.budget = budget }
 
     deinit { if bytes != 0 { _ = budget?.hold(-bytes) } }
 
-    /// Returns the budget that this exceeds. `unread`: bytes that the system has taken and the reader has not, asked
-    /// when something begins to wait.
-    mutating func set(to count: Int, at now: Int64, unread: @autoclosure () -> Int = 0) -> ByteBudget? {
+    /// Returns the budget that this exceeds.
+    mutating func set(to count: Int) -> ByteBudget? {
         guard count != bytes else { return nil }
-        if bytes == 0 { (since, taken, takenAt, unreadSince) = (now, 0, now, unread()) }
         defer { bytes = count }
         return budget?.hold(count - bytes)
     }
 
     /// The system took `count` bytes for the reader.
+    @inline(__always)
     mutating func noteTaken(_ count: Int, at now: Int64) {
-        guard count > 0 else { return }
-        if now - since > Self.memory { (since, taken) = (since + (now - since) / 2, taken / 2) }
+        if now - since > Self.memory { age(now) }
         taken &+= count
-        takenAt = now
     }
 
-    /// How much it weighs on `budget`, or one within that: what waits, as far as it counts, by the milliseconds until
-    /// it is gone if it goes on as it did. 0: nothing waits.
+    private mutating func age(_ now: Int64) {
+        // One that comes, or begins anew after a rest, has no past.
+        guard now - since < 4 * Self.memory else {
+            (since, taken) = (now, 0)
+            return
+        }
+        (since, taken) = (since + (now - since) / 2, taken / 2)
+    }
+
+    /// How much it weighs on `budget`, or one within that: by how long its reader takes for 64 KiB. 0: nothing waits.
     ///
-    /// So a reader that takes nothing weighs most, and one that takes much although much waits weighs little: honest
-    /// ones do not pay for those who stall. Who is new is taken to have been there for a second, so that one who has
-    /// taken much for long is believed before those who have yet to take anything. `unread` is what it is now: the
-    /// system's buffers grow for a while, whether or not anybody reads.
-    func weight(on budget: ByteBudget, at now: Int64, unread: @autoclosure () -> Int = 0) -> Int {
+    /// So a reader that takes nothing weighs most, and more from second to second, and one that takes much although
+    /// much waits weighs little: honest ones do not pay for those who stall. `unread`: bytes that the system has taken
+    /// and the reader has not; its buffers take megabytes for one who never reads.
+    func weight(on budget: ByteBudget, at now: Int64, unread: Int) -> Int {
         guard bytes > 0, self.budget?.belongs(to: budget) == true else { return 0 }
-        let silence = now - takenAt
-        let read = max(taken - max(unread() - unreadSince, 0), 1)
-        let left = Double(now - since + 1_000_000_000) * Double(bytes) / Double(read)
-        let delay = max(Double(silence), left) / 1_000_000
-        return Int(1 + min(delay, 60_000)) * min(bytes, 64 * 1024)
+        let read = max(taken - unread, 0) + Self.benefit.bytes
+        let microseconds = Double(min(now - since, 60 * Self.benefit.time) + Self.benefit.time) / 1000
+        return Int(microseconds / Double(read) * 65_536) * (min(bytes, 64 * 1024) / 64 + 1)
     }
 }

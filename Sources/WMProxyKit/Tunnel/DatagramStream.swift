@@ -67,7 +67,7 @@ final class DatagramStream: MuxStream {
         } catch { return end(.cancelled) }
         guard !isClosed else { return }
         // Too much waits, of this and others: what is here goes, since datagrams may get lost.
-        if held.set(to: reader.held + earlySize, at: 0) != nil { return end(.tooMany) }
+        if held.set(to: reader.held + earlySize) != nil { return end(.tooMany) }
         consumed(bytes.count)
     }
 
@@ -75,7 +75,7 @@ final class DatagramStream: MuxStream {
         guard let onDatagram, !early.isEmpty else { return }
         let waiting = early
         (early, earlySize) = ([], 0)
-        _ = held.set(to: reader.held, at: 0)
+        _ = held.set(to: reader.held)
         for datagram in waiting { datagram.withUnsafeBytes { onDatagram($0) } }
     }
 
@@ -93,7 +93,7 @@ final class DatagramStream: MuxStream {
         isCounted = false
         counters.udpVisitors.add(-1)
         (early, earlySize) = ([], 0)
-        _ = held.set(to: 0, at: 0)
+        _ = held.set(to: 0)
         onDatagram = nil
         let end = onEnd
         onEnd = nil

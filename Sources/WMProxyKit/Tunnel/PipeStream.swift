@@ -120,7 +120,10 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 return fail()
             }
         }
-        if taken > 0, let connection { passedOn(taken, at: connection.loop.now) }
+        if taken > 0 {
+            held.noteTaken(taken, at: loop.now)
+            passedOn(taken, at: loop.now)
+        }
         guard taken < bytes.count else { return }
         pending.append(UnsafeRawBufferPointer(rebasing: bytes[taken...]))
         notePending()
@@ -128,7 +131,7 @@ final class PipeStream: MuxStream, ConnectionHandler {
 
     private func notePending() {
         counters.queuedBytes.add(pending.count - held.bytes)
-        if let exceeded = held.set(to: pending.count, at: loop.now, unread: unread) { owner?.shed(exceeded) }
+        if let exceeded = held.set(to: pending.count) { owner?.shed(exceeded) }
     }
 
     func connectionWritable() { drain() }
@@ -143,9 +146,9 @@ final class PipeStream: MuxStream, ConnectionHandler {
                 guard count > 0 else { return limitFarewell() }
                 farewell?.unset()
                 pending.consume(count)
-                held.noteTaken(count, at: connection.loop.now)
+                held.noteTaken(count, at: loop.now)
                 notePending()
-                passedOn(count, at: connection.loop.now)
+                passedOn(count, at: loop.now)
             case .failed:
                 return fail()
             }

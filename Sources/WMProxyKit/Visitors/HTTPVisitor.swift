@@ -178,7 +178,7 @@ final class HTTPVisitor: ConnectionHandler, @unchecked Sendable {
     func countQueued() {
         let bytes = inbox.count + upload.count + outbox.count + responseInbox.count
         shard.counters.queuedBytes.add(bytes - held.bytes)
-        if let exceeded = held.set(to: bytes, at: shard.loop.now, unread: connection.unacknowledged) {
+        if let exceeded = held.set(to: bytes) {
             shard.shed(exceeded)
         }
     }

@@ -174,7 +174,10 @@ extension HTTPVisitor {
     /// Writes through, or behind what waits.
     private func emit(_ bytes: UnsafeRawBufferPointer) {
         var taken = 0
-        if outbox.isEmpty, case .taken(let count) = connection.write(bytes) { taken = count }
+        if outbox.isEmpty, case .taken(let count) = connection.write(bytes) {
+            taken = count
+            held.noteTaken(count, at: shard.loop.now)
+        }
         outbox.append(UnsafeRawBufferPointer(rebasing: bytes[taken...]))
     }
 
