@@ -73,7 +73,8 @@ struct ByteBudgetTests {
             #expect(weight(waiting: 256 << 10, taken: 80 << 20, unread: 4 << 20, after: 0.05) > 2 * honest)
             #expect(weight(waiting: 64 << 10, taken: 100, unread: 0, after: 10) > 10 * honest)
             #expect(
-                weight(waiting: 4 << 20, taken: 4 << 20, unread: 1 << 20, after: 10, silentFor: 60 * second) > 2 * honest)
+                weight(waiting: 4 << 20, taken: 4 << 20, unread: 1 << 20, after: 10, silentFor: 60 * second) > 2
+                    * honest)
         }
         // Nothing waits, or on another's account.
         #expect(Holding(budget).weight(on: budget, at: second, unread: 0) == 0)
