@@ -85,7 +85,7 @@ def test_a_key_that_is_not_the_pinned_one(start_server: Any, start_client: Any, 
     assert server.stats().sessions_total == 0
 
 
-# ------------------------------------------------------------------------------------------------- Clients that show one
+# ------------------------------------------------------------------------------------------------ Clients that show one
 
 
 @pytest.fixture
