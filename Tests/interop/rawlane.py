@@ -99,8 +99,10 @@ class Scram:
 class RawLane:
     """One tunnel connection without TLS. ``log_in`` returns WELCOME or REJECT. ``secret`` is that of user "token"."""
 
-    def __init__(self, address: str, client_id: str = "raw", secret: str = "", session: bytes = b"") -> None:
-        self.sock = connect(address)
+    def __init__(
+        self, address: str, client_id: str = "raw", secret: str = "", session: bytes = b"", source: str = ""
+    ) -> None:
+        self.sock = connect(address, source)
         self.client_id, self.joining = client_id, session
         self.scram = Scram("token", secret) if secret else None
         self.session = b""

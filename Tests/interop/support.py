@@ -55,8 +55,9 @@ def split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def connect(address: str) -> socket.socket:
-    sock = socket.create_connection(split(address), timeout=DEADLINE)
+def connect(address: str, source: str = "") -> socket.socket:
+    """``source``: from which of this machine's addresses."""
+    sock = socket.create_connection(split(address), timeout=DEADLINE, source_address=(source, 0) if source else None)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import wmproxy
+from rawlane import REJECT, RawLane
 from services import EchoTCP, RawService, mapping
 from support import DEADLINE, MIB, connect, read_exactly, wait_for_event, wait_for_stats
 from wmproxy import EventKind, Status
@@ -54,6 +55,24 @@ def test_a_failed_login_is_an_event_of_the_server(start_server: Any, start_clien
     event = wait_for_event(server, EventKind.LOGIN_FAILED)
     assert event.status is Status.EAUTH
     assert event.address.startswith("127.0.0.1:")
+
+
+def test_who_fails_too_often_is_shut_out_for_a_while_and_alone(start_server: Any, start_client: Any) -> None:
+    server = start_server(token=None, tc=False, users=[user("one")])
+    address = server.address("bind_addr")
+    outcomes = []
+    for _ in range(130):
+        try:
+            with RawLane(address, secret="wrong") as lane:
+                outcomes.append(lane.log_in().type)
+        except (EOFError, ConnectionError):
+            outcomes.append(None)
+    assert outcomes[:100] == [REJECT] * 100
+    assert outcomes[-1] is None
+    with RawLane(address, source="127.0.0.2") as lane:
+        assert lane.log_in().type == REJECT
+    # A second later it may try again.
+    start_client(server, ts=False, **as_user("one"))
 
 
 def test_two_users_are_two_identities(start_server: Any, start_client: Any, echo_tcp: EchoTCP) -> None:

@@ -1,11 +1,17 @@
 import WMPIO
 import WMPWire
 
+/// A connection on `bind_addr` that has said something and is not in yet.
+protocol LoginInProgress: AnyObject {
+    /// There are too many: this one ends, so that another has a chance.
+    func giveWay()
+}
+
 /// A new connection on `bind_addr` until it is known what it speaks: told by its first byte, before any memory is spent
 /// on it.
 ///
 /// Confined to its shard's loop.
-final class Doorman: ConnectionHandler {
+final class Doorman: ConnectionHandler, LoginInProgress {
     private let connection: Connection
     private let peer: SocketAddress
     private unowned let shard: ServerShard
@@ -37,7 +43,7 @@ final class Doorman: ConnectionHandler {
     }
 
     private func identify(_ first: UInt8) {
-        guard shard.core.admitsLogin(upTo: shard.policy.options.limits.handshakes) else {
+        guard shard.admitsLogin(of: self) else {
             return end("too many logins in progress", .refused)
         }
         isCounted = true
@@ -82,6 +88,8 @@ final class Doorman: ConnectionHandler {
         shard.doormanEnded(self, wasCounted: isCounted, becoming: lane)
         lane.start()
     }
+
+    func giveWay() { end("it gave way to another's login: there are too many at once", .refused) }
 
     func connectionFailed(_ error: ConnectionError) { end("\(error)", TunnelError.Code(error)) }
     func connectionWritable() {}

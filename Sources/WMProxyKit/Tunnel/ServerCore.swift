@@ -122,6 +122,11 @@ final class ServerCore: @unchecked Sendable {
     /// On the first loop: a connection has come; its shard takes it from here.
     private func accepted(_ name: String, _ fd: Int32, _ peer: SocketAddress, _ shard: ServerShard) {
         guard admitsConnection(name, fd, peer) else { return }
+        if name == "bind_addr", home.isShutOut(peer) {
+            shards[0].counters.refused.add(1)
+            connectionCount.remove()
+            return System.close(fd)
+        }
         on(shard) { shard in
             switch name {
             case "bind_addr": shard.adoptTunnel(fd, peer)

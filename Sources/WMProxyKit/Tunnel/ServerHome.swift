@@ -20,6 +20,7 @@ final class ServerHome: @unchecked Sendable {
     private var udpPorts: [SocketAddress: DatagramPort] = [:]
     /// UDP ports that are given up and not free yet, with what waits for them.
     private var closingPorts: [SocketAddress: [() -> Void]] = [:]
+    private var penalties = Penalties()
     private var refusals = LogLimiter(perSecond: 10)
     private var comings = LogLimiter(perSecond: 50)
     /// The server stops: nothing is given away any more.
@@ -135,6 +136,17 @@ final class ServerHome: @unchecked Sendable {
     func logComing(_ text: @autoclosure () -> String) {
         comings.log(.info, at: loop.now, text())
     }
+
+    // MARK: Strangers
+
+    /// A login failed.
+    func blame(_ peer: SocketAddress) {
+        guard let ip = peer.ip, let time = penalties.fail(ip, at: loop.now) else { return }
+        logRefusal("\(peer.host) is shut out for \(time / 1_000_000_000) s: too many logins from there have failed")
+    }
+
+    /// Nobody from there may try to log in for now.
+    func isShutOut(_ peer: SocketAddress) -> Bool { peer.ip.map { penalties.isShutOut($0, at: loop.now) } ?? false }
 
     // MARK: Claims
 

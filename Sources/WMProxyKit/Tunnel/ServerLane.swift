@@ -6,7 +6,7 @@ import WMPWire
 ///
 /// @unchecked Sendable: confined to its shard's loop; moved to another shard's once, before the login, when nothing is
 /// in progress.
-final class ServerLane: LaneOwner, @unchecked Sendable {
+final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
     private enum State {
         case awaitsHello
         /// HELLO has come; the loop on which the lane will live is being looked up.
@@ -161,6 +161,7 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
     /// One answer whatever was wrong.
     private func failLogin(_ reason: String) {
         shard.counters.loginFailures.add(1)
+        shard.core.onHome { [peer] in $0.blame(peer) }
         fail(reason, told: "login failed: wrong secret or user")
     }
 
@@ -211,6 +212,8 @@ final class ServerLane: LaneOwner, @unchecked Sendable {
         lane.open(peerWindow: hello.window)
         shard.loggedIn(self)
     }
+
+    func giveWay() { fail("it gave way to another's login: there are too many at once") }
 
     /// Before the login is over: closes, and tells the stranger no more than `told`.
     private func fail(_ reason: String, code: SessionError = .loginFailed, told: String = "") {

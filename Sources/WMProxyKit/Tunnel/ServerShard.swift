@@ -20,6 +20,9 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     /// Connections that have yet to log in, or to say what they speak.
     private var doormen: [ObjectIdentifier: Doorman] = [:]
+    /// Those of them, and of the lanes, that have said something and are not in: one of them, whichever, gives way when
+    /// there are too many. So nobody can keep all others out by holding every place.
+    private var logins: [ObjectIdentifier: any LoginInProgress] = [:]
     /// All lanes, those logging in included.
     private var lanes: [ObjectIdentifier: ServerLane] = [:]
     /// Those that carry streams, by session.
@@ -71,8 +74,10 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     func doormanEnded(_ doorman: Doorman, wasCounted: Bool, becoming lane: ServerLane?) {
         guard doormen.removeValue(forKey: ObjectIdentifier(doorman)) != nil else { return }
+        logins[ObjectIdentifier(doorman)] = nil
         if let lane {
             lanes[ObjectIdentifier(lane)] = lane
+            logins[ObjectIdentifier(lane)] = lane
         } else {
             if wasCounted { core.loginLeft() }
             core.connectionLeft()
@@ -80,15 +85,20 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     }
 
     /// A lane that is logging in goes to another shard.
-    func leave(_ lane: ServerLane) { lanes[ObjectIdentifier(lane)] = nil }
+    func leave(_ lane: ServerLane) {
+        lanes[ObjectIdentifier(lane)] = nil
+        logins[ObjectIdentifier(lane)] = nil
+    }
 
     /// One comes from another. false: the server stops.
     func arrive(_ lane: ServerLane) -> Bool {
         lanes[ObjectIdentifier(lane)] = lane
+        logins[ObjectIdentifier(lane)] = lane
         return !isStopping
     }
 
     func loggedIn(_ lane: ServerLane) {
+        logins[ObjectIdentifier(lane)] = nil
         core.loginLeft()
         counters.lanes.add(1)
         guard let session = lane.session else { return }
@@ -101,6 +111,7 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     func lost(_ lane: ServerLane, wasUp: Bool) {
         guard lanes.removeValue(forKey: ObjectIdentifier(lane)) != nil else { return }
+        logins[ObjectIdentifier(lane)] = nil
         core.connectionLeft()
         if wasUp { counters.lanes.add(-1) } else { core.loginLeft() }
         if let session = lane.session {
@@ -126,6 +137,20 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
     func silenceChanged(of session: SharedSession) {
         let lanes = lanesOf[ObjectIdentifier(session)] ?? []
         session.setSilent(!lanes.isEmpty && lanes.allSatisfy(\.isSilent), onShard: index)
+    }
+
+    /// Takes `newcomer` among the logins in progress, in place of another if there are too many. false: it is the one
+    /// that has to give way.
+    func admitsLogin(of newcomer: any LoginInProgress) -> Bool {
+        let most = policy.options.limits.handshakes
+        if !core.admitsLogin(upTo: most) {
+            let chosen = Int.random(in: 0...logins.count)
+            guard chosen < logins.count else { return false }
+            logins[logins.index(logins.startIndex, offsetBy: chosen)].value.giveWay()
+            guard core.admitsLogin(upTo: most) else { return false }
+        }
+        logins[ObjectIdentifier(newcomer)] = newcomer
+        return true
     }
 
     /// Somebody did not get in at `bind_addr`.
