@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import wmproxy
-from rawlane import REJECT, RawLane
+from rawlane import CHALLENGE, LOGIN, REJECT, RawLane, Scram
 from services import EchoTCP, RawService, mapping
 from support import DEADLINE, MIB, connect, read_exactly, wait_for_event, wait_for_stats
 from wmproxy import EventKind, Status
@@ -210,3 +210,30 @@ def reload(server: wmproxy.Server, **options: Any) -> None:
         "tc": True,
     }
     server.reload({**base, **options})
+
+
+def test_a_login_that_began_before_a_reload_is_judged_by_what_holds_after_it(start_server: Any) -> None:
+    """Who waits between CHALLENGE and LOGIN gets nothing that was withdrawn meanwhile."""
+    server = start_server(token=None, tc=False, users=[user("token")])
+    with RawLane(server.address("bind_addr"), secret="secret") as lane:
+        lane.hello()
+        login = lane.prove()
+        reload(server, tc=False, users=[user("token", "another")])
+        lane.send(LOGIN, login)
+        assert lane.answer().type == REJECT
+    wait_for_stats(server, lambda stats: stats.sessions_total == stats.logins == 0)
+
+
+def test_a_reload_does_not_tell_whom_the_server_knows(start_server: Any) -> None:
+    salted = wmproxy.hash_password("secret")
+    server = start_server(token=None, tc=False, users=[user("one", salted)])
+
+    def challenge(name: str) -> bytes:
+        with RawLane(server.address("bind_addr"), secret="x") as lane:
+            lane.scram = Scram(name, "x")
+            lane.hello()
+            return lane.expect(CHALLENGE).fields[1].split(b",", 1)[1]
+
+    before = [challenge(name) for name in ("one", "nobody")]
+    reload(server, tc=False, users=[user("one", salted), user("two")])
+    assert [challenge(name) for name in ("one", "nobody")] == before

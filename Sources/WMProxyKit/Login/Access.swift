@@ -12,13 +12,14 @@ struct Access: Sendable {
         let secret: ScramSecret?
         let grant: Grant
 
-        init(_ password: String?, _ grant: Grant) throws(TunnelError) {
+        init(_ password: String?, _ grant: Grant, _ earlier: User?) throws(TunnelError) {
             (self.password, self.grant) = (password, grant)
             guard let password else {
                 secret = nil
                 return
             }
-            secret = try Access.secret(password)
+            // What has not changed keeps its salt, as decoys do.
+            secret = earlier?.password == password ? earlier?.secret : try Access.secret(password)
         }
     }
 
@@ -30,20 +31,33 @@ struct Access: Sendable {
     /// For users that there are not.
     let decoy: ScramDecoy
 
-    /// Salts what is not salted yet, some milliseconds for each password: on a host's thread.
-    init(_ options: ServerOptions) throws(TunnelError) {
+    /// SHA-256 of who signs the certificates that clients must show; nil: they need none.
+    private let authorities: [UInt8]?
+
+    /// Salts what is not salted yet, some milliseconds for each password: on a host's thread. `earlier`: that of the
+    /// configuration before.
+    init(_ options: ServerOptions, after earlier: Access? = nil) throws(TunnelError) {
         var users: [[UInt8]: User] = [:]
         if let credential = options.credential {
-            users[Array(credential.user.utf8)] = try User(credential.secret, .all)
+            users[Array(credential.user.utf8)] = try User(credential.secret, .all, earlier?.users[Array(credential.user.utf8)])
         }
         for user in options.users {
-            users[Array(user.name.utf8)] = try User(user.password, user.grant)
+            users[Array(user.name.utf8)] = try User(user.password, user.grant, earlier?.users[Array(user.name.utf8)])
         }
         self.users = users
         hasUsers = !options.users.isEmpty
         needsSecret = options.credential != nil
-        let model = users.values.lazy.compactMap(\.secret?.salting).first ?? Salting.random()
-        guard let model, let decoy = ScramDecoy(like: model) else { throw Self.withoutRandom }
+        authorities = try options.clientAuthorities.map { path throws(TunnelError) in
+            do throws(SystemError) {
+                return try System.readFile(path, limit: 1 << 20).withUnsafeBytes(Digest.sha256)
+            } catch { throw TunnelError(.file, "\(path): \(error.text)") }
+        }
+        // Like those of the first user, in the order of the configuration.
+        let first = options.credential?.user ?? options.users.first { $0.password != nil }?.name
+        let model = first.flatMap { users[Array($0.utf8)]?.secret?.salting } ?? Salting.random()
+        guard let model, let decoy = earlier?.decoy.like(model) ?? ScramDecoy(like: model) else {
+            throw Self.withoutRandom
+        }
         self.decoy = decoy
     }
 
@@ -82,9 +96,13 @@ struct Access: Sendable {
 
     /// Whether `principal` proves itself here as it did in `earlier`: what got in by another secret has to come anew.
     func isSecretOf(_ principal: String, thatOf earlier: Access) -> Bool {
-        guard hasUsers == earlier.hasUsers, needsSecret == earlier.needsSecret else { return false }
+        guard hasUsers == earlier.hasUsers, needsSecret == earlier.needsSecret, authorities == earlier.authorities else {
+            return false
+        }
         // Without users, one secret is for all principals.
-        guard hasUsers else { return isSame(users.values.first, earlier.users.values.first) }
+        guard hasUsers else {
+            return users.keys == earlier.users.keys && isSame(users.values.first, earlier.users.values.first)
+        }
         let name = Array(principal.utf8)
         return isSame(users[name], earlier.users[name])
     }

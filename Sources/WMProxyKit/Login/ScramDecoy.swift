@@ -20,6 +20,9 @@ package struct ScramDecoy: Sendable, Secretive {
         self.init(key: key, like: model)
     }
 
+    /// The same for other secrets: those who ask before and after cannot tell.
+    package func like(_ model: Salting) -> ScramDecoy { ScramDecoy(key: key, like: model) }
+
     /// A secret of which nobody knows the password.
     func secret(of user: String) -> ScramSecret {
         ScramSecret(

@@ -185,7 +185,9 @@ final class DatagramPort: DatagramHandler, @unchecked Sendable {
     /// Room for one more visitor: if there is none, the oldest goes whom the service has not answered. Otherwise
     /// anybody could keep all others out, with a packet for each address he makes up.
     private func makeRoom() -> Bool {
-        if visitors.isEmpty { unanswered.removeAll() }
+        if unanswered.count > 64, unanswered.count > 2 * visitors.count {
+            unanswered.removeAll { visitors[$0]?.isAnswered != false }
+        }
         guard visitors.count >= shard.policy.options.limits.udpVisitors else { return true }
         var seen = 0
         defer { unanswered.removeFirst(seen) }

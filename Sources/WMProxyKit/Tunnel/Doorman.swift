@@ -25,7 +25,7 @@ final class Doorman: ConnectionHandler, LoginInProgress {
         (self.connection, self.peer, self.shard) = (connection, peer, shard)
         let time = shard.policy.options.timeouts.login
         deadline = shard.loop.now + Int64(time) * 1_000_000
-        let timer = Timer(on: shard.loop) { [weak self] in self?.end("no login within the login time", .timedOut) }
+        let timer = Timer(on: shard.loop) { [self] in end("no login within the login time", .timedOut) }
         self.timer = timer
         timer.set(after: time)
     }

@@ -12,7 +12,7 @@ final class Pace: Sendable {
         portion = max(4096, rate / 16)
     }
 
-    /// One direction (the generic cell rate algorithm, ITU-T I.371 annex A).
+    /// One direction, with a debt of two seconds at most: nobody may rest for so long that he seems dead (the generic cell rate algorithm, ITU-T I.371 annex A).
     final class Rate: Sendable {
         private let perSecond: Int
         /// When all that was taken is paid for, monotonic nanoseconds.
@@ -20,6 +20,7 @@ final class Pace: Sendable {
 
         /// What may be taken ahead, nanoseconds.
         private static let burst: Int64 = 100_000_000
+        private static let mostDebt: Int64 = 2_000_000_000
 
         fileprivate init(_ perSecond: Int) { self.perSecond = perSecond }
 
@@ -28,7 +29,7 @@ final class Pace: Sendable {
             let price = Int64(Double(count) / Double(perSecond) * 1_000_000_000)
             var paid = paidAt.load(ordering: .relaxed)
             while true {
-                let next = max(paid, now) + price
+                let next = min(max(paid, now) + price, now + Self.mostDebt)
                 let (isExchanged, found) = paidAt.weakCompareExchange(expected: paid, desired: next, ordering: .relaxed)
                 if isExchanged { return Int(max(0, next - now - Self.burst) / 1_000_000) }
                 paid = found

@@ -196,12 +196,22 @@ final class ServerCore: @unchecked Sendable {
     /// which is the host's, until every loop goes by them. What cannot change while the server runs is an error, and
     /// then nothing has changed.
     func reload(_ options: ServerOptions) throws(TunnelError) {
-        let earlier = lastPolicy.withLock { $0 }
+        // One at a time, and each by what the one before has left.
+        let result: Result<Void, TunnelError> = lastPolicy.withLock { last in
+            do throws(TunnelError) {
+                last = try adopt(options, after: last)
+                return .success(())
+            } catch { return .failure(error) }
+        }
+        try result.get()
+        Log.info("the configuration was read again")
+    }
+
+    private func adopt(_ options: ServerOptions, after earlier: ServerPolicy) throws(TunnelError) -> ServerPolicy {
         if let name = options.fixedKeyChanged(from: earlier.options) {
             throw TunnelError(.configuration, "'\(name)' cannot change while the server runs: start it anew")
         }
         let policy = try ServerPolicy(options, after: earlier)
-        lastPolicy.withLock { $0 = policy }
         let adopted = Monitor()
         nonisolated(unsafe) var left = shards.count
         let isAlive = homeLoop.submit { [self] in
@@ -218,7 +228,7 @@ final class ServerCore: @unchecked Sendable {
         }
         guard isAlive else { throw TunnelError(.closed, "the server is stopped") }
         adopted.locked { while left > 0 { _ = adopted.wait(until: nil) } }
-        Log.info("the configuration was read again")
+        return policy
     }
 
     // MARK: Counts

@@ -50,14 +50,18 @@ final class ServerHome: @unchecked Sendable {
 
     /// A login is good: a new session, or one more lane of the session named by `token`.
     func admit(
-        _ lane: ServerLane, as identity: Identity, _ grant: Grant, joining token: [UInt8]
+        _ lane: ServerLane, as identity: Identity, _ grant: Grant, by access: Access, joining token: [UInt8]
     ) -> Result<ServerSession, Refusal> {
+        // The login began before a reload, which may have withdrawn what it was good for.
+        guard policy.access.grant(of: identity.principal) == grant,
+            policy.access.isSecretOf(identity.principal, thatOf: access)
+        else { return .failure(Refusal(code: .loginFailed, text: "the configuration has changed meanwhile")) }
         guard !isClosed else {
             let code: SessionError = token.isEmpty ? .shuttingDown : .unknownSession
             return .failure(Refusal(code: code, text: "the server stops"))
         }
         guard token.isEmpty else {
-            guard let session = sessions[token], session.shared.identity == identity else {
+            guard let session = sessions[token], session.shared.identity == identity, !session.shared.isRevoked else {
                 return .failure(Refusal(code: .unknownSession, text: "there is no such session any more"))
             }
             guard session.lanes.count < core.maxLanes else {
@@ -85,8 +89,10 @@ final class ServerHome: @unchecked Sendable {
     /// One for all sessions of a principal; nil: there is no limit.
     private func pace(of principal: String, _ grant: Grant) -> Pace? {
         guard let bandwidth = grant.bandwidth else { return nil }
-        let others = sessions.values.lazy.filter { $0.shared.identity.principal == principal }
-        return others.compactMap(\.shared.pace).first ?? Pace(bytesPerSecond: bandwidth)
+        let others = sessions.values.lazy.map(\.shared).filter {
+            $0.identity.principal == principal && $0.grant == grant && !$0.isRevoked
+        }
+        return others.compactMap(\.pace).first ?? Pace(bytesPerSecond: bandwidth)
     }
 
     /// A new policy is in force: ends what it no longer allows.

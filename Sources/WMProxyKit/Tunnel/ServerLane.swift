@@ -11,8 +11,8 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
         case awaitsHello
         /// HELLO has come; the loop on which the lane will live is being looked up.
         case placing
-        /// With the exchange that has begun; nil: the client has no secret.
-        case awaitsLogin(ScramServer?)
+        /// With the exchange that has begun (nil: the client has no secret), and whose secrets it is checked against.
+        case awaitsLogin(ScramServer?, Access)
         /// The login is good; the session is being looked up or made.
         case admitting
         case up(ServerSession)
@@ -82,7 +82,7 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
     func laneReceived(_ type: FrameType, _ payload: Span<UInt8>) throws(ProtocolViolation) {
         switch (state, type) {
         case (.awaitsHello, .hello): try receive(Hello(payload: payload))
-        case (.awaitsLogin(let exchange), .login): receive(try Login(payload: payload), exchange)
+        case (.awaitsLogin(let exchange, let access), .login): receive(try Login(payload: payload), exchange, access)
         case (.up(let session), .map): tell(session, .map(try Map(payload: payload)))
         case (.up(let session), .unmap): tell(session, .unmap(try Unmap(payload: payload)))
         case (.up, .goAway): lane.lose(.closed)
@@ -139,8 +139,9 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
     }
 
     private func challenge(_ hello: Hello) {
+        let access = shard.policy.access
         guard !hello.scram.isEmpty else {
-            state = .awaitsLogin(nil)
+            state = .awaitsLogin(nil, access)
             return lane.mux.write(Challenge(scram: []))
         }
         // A connection whose binding cannot be had must not log in as one without TLS.
@@ -150,13 +151,10 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
         else { return fail("no random numbers, or no channel binding") }
         var exchange = ScramServer(nonce: nonce, binding: binding, decoy: access.decoy)
         do throws(ScramFailure) {
-            let access = access
             lane.mux.write(Challenge(scram: try exchange.start(hello.scram) { access.secret(of: $0) }))
-            state = .awaitsLogin(exchange)
+            state = .awaitsLogin(exchange, access)
         } catch { failLogin("\(error)") }
     }
-
-    private var access: Access { shard.policy.access }
 
     /// One answer whatever was wrong.
     private func failLogin(_ reason: String) {
@@ -165,7 +163,7 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
         fail(reason, told: "login failed: wrong secret or user")
     }
 
-    private func receive(_ login: Login, _ exchange: ScramServer?) {
+    private func receive(_ login: Login, _ exchange: ScramServer?, _ access: Access) {
         guard let hello else { return }
         var accepted: ScramServer.Accepted?
         if var exchange {
@@ -183,10 +181,11 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
         state = .admitting
         let identity = Identity(clientID: hello.clientID, principal: principal)
         shard.core.onHome { [self, shard] home in
-            let admitted = home.admit(self, as: identity, grant, joining: hello.session)
+            let admitted = home.admit(self, as: identity, grant, by: access, joining: hello.session)
             shard.core.on(shard) { [self] _ in
                 switch admitted {
                 case .success(let session): welcome(session, accepted?.serverFinal ?? [])
+                case .failure(let refusal) where refusal.code == .loginFailed: failLogin(refusal.text)
                 case .failure(let refusal): fail(refusal.text, code: refusal.code, told: refusal.text)
                 }
             }

@@ -18,7 +18,7 @@ final class ServerPolicy: Sendable {
     /// Reads certificates, salts passwords: on a host's thread.
     init(_ options: ServerOptions, after earlier: ServerPolicy? = nil) throws(TunnelError) {
         self.options = options
-        access = try Access(options)
+        access = try Access(options, after: earlier?.access)
         var made = earlier?.made ?? Made()
         do throws(TLSError) {
             var tunnelContext: TLSContext?

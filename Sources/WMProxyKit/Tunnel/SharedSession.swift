@@ -67,7 +67,17 @@ final class SharedSession: @unchecked Sendable {
 }
 
 /// Who a session belongs to: what it holds, another of the same identity may take over, and nobody else.
+///
+/// By the bytes of both: in Swift some texts are equal whose bytes differ.
 struct Identity: Hashable, Sendable {
     let clientID: String
     let principal: String
+
+    static func == (one: Identity, other: Identity) -> Bool {
+        one.clientID.utf8.elementsEqual(other.clientID.utf8) && one.principal.utf8.elementsEqual(other.principal.utf8)
+    }
+
+    func hash(into hasher: inout Hasher) {
+        for text in [clientID, principal] { hasher.combine(Array(text.utf8)) }
+    }
 }

@@ -393,7 +393,7 @@ package final class Connection: Pollable, @unchecked Sendable {
         reset()
     }
 
-    package func loopEnded() { close() }
+    package func loopEnded() { reset() }
 
     /// Closes so that the peer sees a reset: its bytes did not all arrive.
     package func reset() {

@@ -36,10 +36,10 @@ package final class Resolver: @unchecked Sendable {
         if code != 0 { answer(.failure(.system(SystemError("pthread_create", code)))) }
     }
 
-    /// Does `work` on the resolver's thread, or here if there is none to be had, and hands its result to `done` on
-    /// `loop`.
+    /// Does `work` on the resolver's thread, and hands its result to `done` on `loop`; nil if there is no thread to be
+    /// had.
     package func perform<Result>(
-        on loop: Loop, _ work: @escaping @Sendable () -> Result, _ done: @escaping (Result) -> Void
+        on loop: Loop, _ work: @escaping @Sendable () -> Result?, _ done: @escaping (Result?) -> Void
     ) {
         nonisolated(unsafe) let done = done
         let code = enqueue(
@@ -47,7 +47,7 @@ package final class Resolver: @unchecked Sendable {
                 nonisolated(unsafe) let result = work()
                 loop.submit { done(result) }
             })
-        if code != 0 { done(work()) }
+        if code != 0 { done(nil) }
     }
 
     /// 0, or why there is no thread.

@@ -210,7 +210,7 @@ final class TLSSession {
             guard wmpo_subject(certificate, room.baseAddress, room.count) == 1, let name = room.baseAddress else {
                 return nil
             }
-            return String(cString: name)
+            return String(validatingCString: name)
         }
     }
 
