@@ -39,7 +39,8 @@ struct Access: Sendable {
     init(_ options: ServerOptions, after earlier: Access? = nil) throws(TunnelError) {
         var users: [[UInt8]: User] = [:]
         if let credential = options.credential {
-            users[Array(credential.user.utf8)] = try User(credential.secret, .all, earlier?.users[Array(credential.user.utf8)])
+            users[Array(credential.user.utf8)] = try User(
+                credential.secret, .all, earlier?.users[Array(credential.user.utf8)])
         }
         for user in options.users {
             users[Array(user.name.utf8)] = try User(user.password, user.grant, earlier?.users[Array(user.name.utf8)])
@@ -96,7 +97,8 @@ struct Access: Sendable {
 
     /// Whether `principal` proves itself here as it did in `earlier`: what got in by another secret has to come anew.
     func isSecretOf(_ principal: String, thatOf earlier: Access) -> Bool {
-        guard hasUsers == earlier.hasUsers, needsSecret == earlier.needsSecret, authorities == earlier.authorities else {
+        guard hasUsers == earlier.hasUsers, needsSecret == earlier.needsSecret, authorities == earlier.authorities
+        else {
             return false
         }
         // Without users, one secret is for all principals.

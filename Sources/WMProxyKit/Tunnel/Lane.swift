@@ -243,11 +243,13 @@ final class Lane: ConnectionHandler, MuxOwner, Flushable {
 
     private func restsAfterReading(_ count: Int) -> Bool {
         guard let wait = pace?.received.take(count, at: loop.now), wait > 0 else { return false }
-        let timer = readRest ?? Timer(on: loop) { [self] in
-            // It is we who did not listen.
-            heardAt = loop.now
-            connectionReadable()
-        }
+        let timer =
+            readRest
+            ?? Timer(on: loop) { [self] in
+                // It is we who did not listen.
+                heardAt = loop.now
+                connectionReadable()
+            }
         readRest = timer
         timer.set(after: wait)
         return true

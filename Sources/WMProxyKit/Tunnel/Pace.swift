@@ -12,7 +12,8 @@ final class Pace: Sendable {
         portion = max(4096, rate / 16)
     }
 
-    /// One direction, with a debt of two seconds at most: nobody may rest for so long that he seems dead (the generic cell rate algorithm, ITU-T I.371 annex A).
+    /// One direction (the generic cell rate algorithm, ITU-T I.371 annex A), with a debt of two seconds at most: nobody
+    /// may rest for so long that he seems dead.
     final class Rate: Sendable {
         private let perSecond: Int
         /// When all that was taken is paid for, monotonic nanoseconds.
