@@ -162,7 +162,7 @@ extension Option {
             "Most connections at once, of clients and visitors together."),
         Option(
             .server, "max_handshakes", .integer(1...65_536), "64", .active,
-            "Most tunnel connections at once that have not logged in yet. Of more, one gives way, whichever."),
+            "Most tunnel connections at once that have not logged in yet. Of more, a slow one gives way."),
         Option(.server, "max_window", window, "16MiB", .active, maxWindow),
         Option(.server, "max_queued", queue, "256MiB", .active, maxQueued),
         Option(.server, "max_session_queued", queue, "64MiB", .active, maxSessionQueued),

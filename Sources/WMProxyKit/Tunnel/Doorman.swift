@@ -3,6 +3,8 @@ import WMPWire
 
 /// A connection on `bind_addr` that has said something and is not in yet.
 protocol LoginInProgress: AnyObject {
+    /// By when it has to be in, monotonic nanoseconds.
+    var deadline: Int64 { get }
     /// There are too many: this one ends, so that another has a chance.
     func giveWay()
 }
@@ -16,7 +18,7 @@ final class Doorman: ConnectionHandler, LoginInProgress {
     private let peer: SocketAddress
     private unowned let shard: ServerShard
     private var timer: Timer?
-    private let deadline: Int64
+    let deadline: Int64
     private var isSealing = false
     /// Stands among the logins in progress: from its first byte on, so that the silent keep nobody out.
     private var isCounted = false

@@ -25,7 +25,7 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
     private lazy var lane = Lane(connection, role: .server, owner: self, ping: shard.policy.options.ping)
     private var state = State.awaitsHello
     private var loginTimer: Timer?
-    private let loginDeadline: Int64
+    let deadline: Int64
     private var hello: Hello?
     /// Set once it is up.
     private(set) var session: SharedSession?
@@ -44,14 +44,14 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
 
     /// Takes over the connection of a client that has to log in until `deadline`, monotonic nanoseconds.
     init(_ connection: Connection, peer: SocketAddress, shard: ServerShard, deadline: Int64) {
-        (self.connection, self.peer, self.shard, loginDeadline) = (connection, peer, shard, deadline)
+        (self.connection, self.peer, self.shard, self.deadline) = (connection, peer, shard, deadline)
         startLoginTimer()
     }
 
     private func startLoginTimer() {
         let timer = Timer(on: shard.loop) { [self] in expire() }
         loginTimer = timer
-        timer.set(after: Int(max(0, loginDeadline - shard.loop.now) / 1_000_000))
+        timer.set(after: Int(max(0, deadline - shard.loop.now) / 1_000_000))
     }
 
     private func endLoginTimer() {
@@ -212,7 +212,7 @@ final class ServerLane: LaneOwner, LoginInProgress, @unchecked Sendable {
         shard.loggedIn(self)
     }
 
-    func giveWay() { fail("it gave way to another's login: there are too many at once") }
+    func giveWay() { fail("it gave way to another's login: there are too many at once", code: .tooMany) }
 
     /// Before the login is over: closes, and tells the stranger no more than `told`.
     private func fail(_ reason: String, code: SessionError = .loginFailed, told: String = "") {

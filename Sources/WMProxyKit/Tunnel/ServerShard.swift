@@ -20,8 +20,8 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
 
     /// Connections that have yet to log in, or to say what they speak.
     private var doormen: [ObjectIdentifier: Doorman] = [:]
-    /// Those of them, and of the lanes, that have said something and are not in: one of them, whichever, gives way when
-    /// there are too many. So nobody can keep all others out by holding every place.
+    /// Those of them, and of the lanes, that have said something and are not in: when there are too many, one of those
+    /// that are slow gives way, whichever. So nobody can keep all others out by holding every place.
     private var logins: [ObjectIdentifier: any LoginInProgress] = [:]
     /// All lanes, those logging in included.
     private var lanes: [ObjectIdentifier: ServerLane] = [:]
@@ -139,19 +139,21 @@ final class ServerShard: PipeOwner, Sheddable, @unchecked Sendable {
         session.setSilent(!lanes.isEmpty && lanes.allSatisfy(\.isSilent), onShard: index)
     }
 
-    /// Takes `newcomer` among the logins in progress, in place of another if there are too many. false: it is the one
-    /// that has to give way.
+    /// Takes `newcomer` among the logins in progress, in place of a slow one if there are too many. false: there is no
+    /// place for it.
     func admitsLogin(of newcomer: any LoginInProgress) -> Bool {
         let most = policy.options.limits.handshakes
         if !core.admitsLogin(upTo: most) {
-            let chosen = Int.random(in: 0...logins.count)
-            guard chosen < logins.count else { return false }
-            logins[logins.index(logins.startIndex, offsetBy: chosen)].value.giveWay()
+            let begunBefore = loop.now - Self.slowLogin + Int64(policy.options.timeouts.login) * 1_000_000
+            logins.values.filter { $0.deadline < begunBefore }.randomElement()?.giveWay()
             guard core.admitsLogin(upTo: most) else { return false }
         }
         logins[ObjectIdentifier(newcomer)] = newcomer
         return true
     }
+
+    /// A login that takes longer is slow, nanoseconds.
+    private static let slowLogin: Int64 = 2_000_000_000
 
     /// Somebody did not get in at `bind_addr`.
     func turnedAway(_ peer: SocketAddress, _ reason: String, _ code: TunnelError.Code) {
